@@ -1,0 +1,86 @@
+"""Process lists for synchrotron tomography and SAXS: from raw NeXus files to results.
+
+Everything public is here; names are imported when they are first used, so that ``import tomosaxs`` is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tomosaxs.dataset import (
+        ArrayReader,
+        Auxiliary,
+        Axis,
+        CroppedReader,
+        Dataset,
+        Quantity,
+        Reader,
+        Selection,
+        Source,
+    )
+    from tomosaxs.errors import InputError, ListError, Problem, StepError, Stop, TomosaxsError, did_you_mean
+    from tomosaxs.hookspecs import hookimpl
+    from tomosaxs.library import check, plan, run
+    from tomosaxs.parameters import InputFile, Param
+    from tomosaxs.patterns import (
+        AzimuthalProfiles,
+        DiffractionPatterns,
+        Pointwise,
+        Projections,
+        Sinograms,
+        Spectra,
+        VolumeSlices,
+        custom_pattern,
+    )
+    from tomosaxs.plugin import Estimate, Output, PluginError, estimator, loader, plugin, saver
+    from tomosaxs.registry import BackendEntry, PluginEntry, backends
+    from tomosaxs.result import Result, SavedDataset
+    from tomosaxs.scan import Scan
+    from tomosaxs.units import convert
+
+_HOMES = {
+    "dataset": (
+        "ArrayReader", "Auxiliary", "Axis", "CroppedReader", "Dataset", "Quantity", "Reader", "Selection",
+        "Source",
+    ),
+    "errors": ("InputError", "ListError", "Problem", "StepError", "Stop", "TomosaxsError", "did_you_mean"),
+    "hookspecs": ("hookimpl",),
+    "library": ("check", "plan", "run"),
+    "parameters": ("InputFile", "Param"),
+    "patterns": (
+        "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Sinograms", "Spectra",
+        "VolumeSlices", "custom_pattern",
+    ),
+    "plugin": ("Estimate", "Output", "PluginError", "estimator", "loader", "plugin", "saver"),
+    "registry": ("BackendEntry", "PluginEntry", "backends"),
+    "result": ("Result", "SavedDataset"),
+    "scan": ("Scan",),
+    "units": ("convert",),
+}  # fmt: skip
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tomosaxs' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tomosaxs.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])
+
+
+__all__ = [  # noqa: PLE0604
+    "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CroppedReader", "Dataset",
+    "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
+    "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
+    "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
+    "TomosaxsError", "VolumeSlices", "backends", "check", "convert", "custom_pattern", "did_you_mean",
+    "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
+]  # fmt: skip

@@ -1,0 +1,278 @@
+"""N-dimensional data with named axes: descriptions, lazy readers and what goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs.errors import InputError, did_you_mean
+
+Selection: TypeAlias = "slice | NDArray[np.intp]"
+"""Part of one axis: a slice with a positive step, or increasing indices."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One named axis of a dataset.
+
+    Parameters
+    ----------
+    name : str
+        For instance ``rotation_angle``, ``detector_y``, ``detector_x``, ``y``, ``x``, ``z``, ``q``.
+    size : int
+        Number of entries.
+    values : (size,) float64 array or None
+        Coordinates in `units`; None where the axis only counts pixels.
+    units : str
+        For instance ``deg``, ``m``, ``nm^-1``, ``px``.
+    index : (size,) int array, optional
+        Position of every entry in the full, uncropped axis; default 0 .. size - 1.
+    full_size : int, optional
+        Size of the full, uncropped axis.
+    """
+
+    name: str
+    size: int
+    values: NDArray[np.float64] | None = None
+    units: str = ""
+    index: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
+    full_size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.index is None:
+            object.__setattr__(self, "index", np.arange(self.size, dtype=np.intp))
+        if not self.full_size:
+            object.__setattr__(self, "full_size", int(self.size))
+        if self.values is not None and len(self.values) != self.size:
+            raise InputError(f"axis {self.name}: {len(self.values)} values for {self.size} entries")
+        if len(self.index) != self.size:
+            raise InputError(f"axis {self.name}: {len(self.index)} positions for {self.size} entries")
+
+    def select(self, selection: Selection) -> Axis:
+        """Return the part of the axis that `selection` takes; positions stay absolute."""
+        index = self.index[selection]
+        values = None if self.values is None else self.values[selection]
+        return replace(self, size=len(index), values=values, index=index)
+
+    def renamed(self, name: str) -> Axis:
+        """Return the same axis under another name."""
+        return replace(self, name=name)
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Anything that can be read in parts: an array, an HDF5 dataset, a stored result."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries."""
+
+    def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
+        """Return the selected part, one selection an axis, as an array of the same rank."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayReader:
+    """A reader over an array in memory (or a memory map)."""
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries."""
+        return self.array.dtype
+
+    def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
+        """Return the selected part; axes are selected independently of each other."""
+        part = self.array
+        for number, chosen in enumerate(selection):
+            part = part[(slice(None),) * number + (chosen,)]
+        return part
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedReader:
+    """Part of another reader, itself readable in parts."""
+
+    whole: Reader
+    crop: tuple[Selection, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the part."""
+        return tuple(
+            len(range(size)[chosen]) if isinstance(chosen, slice) else len(chosen)
+            for size, chosen in zip(self.whole.shape, self.crop, strict=True)
+        )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries."""
+        return self.whole.dtype
+
+    def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
+        """Return a part of the part."""
+        composed = tuple(
+            compose(size, crop, chosen)
+            for size, crop, chosen in zip(self.whole.shape, self.crop, selection, strict=True)
+        )
+        return self.whole.read(composed)
+
+
+def compose(size: int, first: Selection, second: Selection) -> Selection:
+    """Return the selection that equals taking `first` of `size` entries, then `second` of those."""
+    if isinstance(first, slice) and isinstance(second, slice):
+        taken = range(size)[first][second]
+        if len(taken) == 0:
+            return slice(0, 0, 1)
+        return slice(taken.start, taken.stop, taken.step)
+    return np.arange(size, dtype=np.intp)[first][second]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number with its units."""
+
+    value: float
+    units: str
+
+
+@dataclass(frozen=True, eq=False)
+class Auxiliary:
+    """An array that goes with a dataset: flats, darks, a monitor, a mask.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        Axis names, one a dimension. Those that the dataset has too are cut and distributed with it;
+        the others (``flat``, ``dark``) always come whole and lead in what a plugin receives.
+    reader : Reader
+        The values.
+    units : str
+        Their units.
+    """
+
+    axes: tuple[str, ...]
+    reader: Reader
+    units: str = ""
+
+    def select(self, selection: Mapping[str, Selection]) -> Auxiliary:
+        """Return the auxiliary cut along the named axes."""
+        if not any(name in selection for name in self.axes):
+            return self
+        crop = tuple(selection.get(name, slice(None)) for name in self.axes)
+        return replace(self, reader=CroppedReader(self.reader, crop))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Description of a dataset; its values are read or computed block by block elsewhere.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        In storage order.
+    dtype : numpy dtype
+        Type of the entries.
+    label : str
+        What the values are, for instance ``counts``, ``transmission``, ``attenuation``.
+    units : str
+        Units of the values, for instance ``counts``, ``1/m``; empty for plain numbers.
+    auxiliaries : mapping
+        What goes with the data, by name. Names that shipped plugins know: ``flats`` with axes
+        (flat, ...), ``flat_weights`` (flat, rotation_angle), ``darks`` (dark, ...), ``monitor``
+        (one value a frame or point), ``mask`` (True where a value must not be used).
+    metadata : mapping
+        Quantities and text: ``pixel_size_x``, ``pixel_size_y``, ``energy``, ``distance``,
+        ``sample_name``, ``title`` ...
+    """
+
+    axes: tuple[Axis, ...]
+    dtype: np.dtype[Any]
+    label: str = "data"
+    units: str = ""
+    auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
+    metadata: Mapping[str, Quantity | str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def axis(self, name: str) -> Axis:
+        """Return the axis called `name`.
+
+        Raises
+        ------
+        InputError
+            When there is none; the message names those that exist.
+        """
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        raise InputError(f"the dataset has no axis {name!r}{did_you_mean(name, self.names)}")
+
+    def select(self, selection: Mapping[str, Selection]) -> Dataset:
+        """Return the description of a part: axes and auxiliaries are cut alike."""
+        for name in selection:
+            self.axis(name)
+        axes = tuple(a.select(selection[a.name]) if a.name in selection else a for a in self.axes)
+        auxiliaries = {key: aux.select(selection) for key, aux in self.auxiliaries.items()}
+        return replace(self, axes=axes, auxiliaries=auxiliaries)
+
+    def quantity(self, name: str) -> Quantity | None:
+        """Return a metadata quantity, or None when it is absent or only text."""
+        value = self.metadata.get(name)
+        return value if isinstance(value, Quantity) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a loader returns: a described dataset that can be read in parts.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Description, uncropped.
+    reader : Reader
+        The values, same shape as the dataset. Reads happen on every rank, of that rank's part only.
+    files : tuple of Path
+        Every file that is read; their checksums go into the result.
+    messages : tuple of str
+        What the loader recognised and took, for the log and the report.
+    """
+
+    dataset: Dataset
+    reader: Reader
+    files: tuple[Path, ...] = ()
+    messages: tuple[str, ...] = ()
+
+    def select(self, selection: Mapping[str, Selection]) -> Source:
+        """Return the part that a crop takes."""
+        dataset = self.dataset.select(selection)
+        crop = tuple(selection.get(name, slice(None)) for name in self.dataset.names)
+        return replace(self, dataset=dataset, reader=CroppedReader(self.reader, crop))

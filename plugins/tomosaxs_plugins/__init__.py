@@ -1,0 +1,1 @@
+"""Every shipped plugin: corrections, centring, reconstruction, integration, loaders and savers."""

@@ -1,0 +1,19 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of measured scans and reference arrays; they are not part of the project."""
+    folder = Path(os.environ.get("TOMOSAXS_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"measured reference data are not here (looked in {folder}; set TOMOSAXS_SHARED)")
+    return folder
