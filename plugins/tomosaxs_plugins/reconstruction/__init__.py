@@ -1,0 +1,1 @@
+"""Reconstruction of slices from sinograms: filters, angular weights, backprojection and backends."""
