@@ -1,0 +1,103 @@
+"""Stored data: one contiguous HDF5 dataset that every rank maps into memory.
+
+The dataset is allocated once by the first rank; all ranks then read and write it at its byte offset, so
+neither parallel HDF5 nor messages are needed. A finished store carries a mark; without it, it is not used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs.dataset import ArrayReader, Reader
+from tomosaxs.errors import InputError
+
+_MARK = "done.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A dataset in a file of its own.
+
+    Parameters
+    ----------
+    file : Path
+        HDF5 file.
+    internal : str
+        Path of the dataset in it.
+    """
+
+    file: Path
+    internal: str
+
+    def create(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Allocate the dataset on disk; called by one rank.
+
+        Raises
+        ------
+        InputError
+            When the disk has no room for it.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        try:
+            with h5py.File(self.file, "w") as handle:
+                properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+                properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+                properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+                links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+                links.set_create_intermediate_group(True)
+                space = h5py.h5s.create_simple(shape)
+                kind = h5py.h5t.py_create(dtype, logical=True)
+                made = h5py.h5d.create(handle.id, self.internal.encode(), kind, space, properties, links)
+                offset = made.get_offset()
+            if need and hasattr(os, "posix_fallocate"):
+                # a map into a sparse file on a full disk ends in a bus error: take the room now
+                with self.file.open("r+b") as raw:
+                    os.posix_fallocate(raw.fileno(), offset, need)
+        except OSError as error:
+            self.file.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.file.parent).free
+            raise InputError(
+                f"{self.file.parent}: cannot store {need / 1e9:.3g} GB ({free / 1e9:.3g} GB free): {error}"
+            ) from error
+
+    def open(self, mode: str = "r") -> NDArray[Any]:
+        """Map the dataset into memory, ``r`` to read or ``r+`` to write."""
+        with h5py.File(self.file, "r") as handle:
+            dataset = handle[self.internal]
+            offset, shape, dtype = dataset.id.get_offset(), dataset.shape, dataset.dtype
+            if offset is None:  # empty, or not contiguous (an older, compressed result)
+                whole: NDArray[Any] = dataset[...]
+                return whole
+        mapped: NDArray[Any] = np.memmap(self.file, dtype=dtype, mode=mode, offset=offset, shape=shape)  # type: ignore[call-overload]
+        return mapped
+
+    def reader(self) -> Reader:
+        """Return a reader over the stored values."""
+        return ArrayReader(self.open())
+
+    def finish(self, note: dict[str, Any]) -> None:
+        """Mark the store as whole; called by one rank after all have written."""
+        temporary = self.file.parent / (_MARK + ".part")
+        temporary.write_text(json.dumps(note))
+        temporary.replace(self.file.parent / _MARK)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the store is whole."""
+        return (self.file.parent / _MARK).is_file() and self.file.is_file()
+
+
+def flush(array: NDArray[Any]) -> None:
+    """Hand a mapped array's changes to the file system."""
+    if isinstance(array, np.memmap):
+        array.flush()
