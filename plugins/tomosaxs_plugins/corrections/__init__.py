@@ -1,0 +1,1 @@
+"""Corrections of measured data: dark and flat fields, logarithm, monitors."""

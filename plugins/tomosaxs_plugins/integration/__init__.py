@@ -1,0 +1,1 @@
+"""Azimuthal integration: detector geometry, calibrations, masks, backends and the plugin."""

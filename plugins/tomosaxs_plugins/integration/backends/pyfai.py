@@ -1,0 +1,88 @@
+"""Azimuthal integration by pyFAI (doi:10.1107/S1600576715004306), imported only when it is used."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs_plugins.integration.backends import IntegrationSettings
+
+_UNITS = {
+    "q_nm^-1": "q_nm^-1",
+    "q_A^-1": "q_A^-1",
+    "2theta_deg": "2th_deg",
+    "2theta_rad": "2th_rad",
+    "radius_mm": "r_mm",
+}
+
+
+def _integrator(settings: IntegrationSettings) -> Any:
+    """Return a pyFAI integrator for the geometry, without pyFAI's advice on stderr."""
+    logger = logging.getLogger("pyFAI")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        import pyFAI
+
+        pyFAI.use_opencl = False  # a GPU would need another kind of reproducibility; asked for by nobody yet
+        from pyFAI.detectors import Detector
+        from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+    finally:
+        logger.setLevel(level)
+    geometry = settings.geometry
+    detector = Detector(geometry.pixel1, geometry.pixel2, max_shape=settings.shape, orientation=3)
+    return AzimuthalIntegrator(
+        dist=geometry.distance, poni1=geometry.poni1, poni2=geometry.poni2,
+        rot1=geometry.rot1, rot2=geometry.rot2, rot3=geometry.rot3,
+        detector=detector, wavelength=geometry.wavelength,
+    )  # fmt: skip
+
+
+class PyFAIBackend:
+    """pyFAI's sparse-matrix integrator: compiled code on the CPU, equal bits for any number of threads.
+
+    Every bin is one sum over its row of the matrix, done by one thread in a fixed order. pyFAI turns counts
+    into 32-bit floats first: integers above 2**24 are rounded.
+    """
+
+    def __init__(self) -> None:
+        self._settings: IntegrationSettings | None = None
+        self._integrator: Any = None
+        self._mask: NDArray[np.int8] | None = None
+
+    def setup(self, settings: IntegrationSettings) -> None:
+        """Prepare; the matrix itself is built with the first frame."""
+        self._settings = settings
+        self._integrator = _integrator(settings)
+        self._mask = settings.mask.astype(np.int8)
+
+    def integrate(self, frames: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return curves (n, bins) and their standard uncertainties, of frames (n, rows, columns)."""
+        settings = self._settings
+        if settings is None:
+            raise RuntimeError("setup has to be called before integrate")
+        curves = np.full((len(frames), settings.bins), np.nan, dtype=np.float32)
+        sigmas = None if settings.error_model == "none" else curves.copy()
+        for number, frame in enumerate(frames):
+            found = self._one(np.ascontiguousarray(frame), settings)
+            used = np.asarray(found.sum_normalization) > 0
+            curves[number, used] = np.asarray(found.intensity)[used]
+            if sigmas is not None:
+                sigmas[number, used] = np.asarray(found.sigma)[used]
+        return curves, sigmas
+
+    def _one(self, frame: NDArray[Any], settings: IntegrationSettings) -> Any:
+        return self._integrator.integrate1d(
+            frame,
+            settings.bins,
+            unit=_UNITS[settings.unit],
+            radial_range=(settings.low, settings.high),
+            mask=self._mask,
+            polarization_factor=settings.polarization,
+            correctSolidAngle=settings.solid_angle,
+            error_model=None if settings.error_model == "none" else settings.error_model,
+            method=(settings.splitting, "csr", "cython"),
+        )
