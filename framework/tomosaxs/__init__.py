@@ -6,6 +6,8 @@ Everything public is here; names are imported when they are first used, so that 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -70,6 +72,18 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"tomosaxs.{_WHERE[name]}"), name)
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """Keeps ``tomosaxs.plugin`` and ``tomosaxs.plan`` the functions, whichever module was imported first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # importing a submodule sets it as an attribute of its package, which would hide the public name
+        if not (name in _WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
