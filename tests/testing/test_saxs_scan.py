@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tomosaxs.testing import SaxsSettings, saxs_map_scan
+from tomosaxs.testing import SaxsSettings, ScanSettings, micro_ct_scan, saxs_map_scan, smooth_phantom
 
 QUIET = SaxsSettings(noise=False, monitor_spread=0.0, transmission=False, subsample=1)
 
@@ -34,15 +34,53 @@ def test_layout_follows_the_mapping_definitions(tmp_path: Path) -> None:
             assert plot[plot.attrs["signal"]].shape == shape
             assert list(plot.attrs["axes"]) == ["theta", "y", "x", "detector_y", "detector_x"][: len(shape)]
             assert plot["theta"].attrs["units"] == "degrees"
-            assert plot["x"].shape == plot["y"].shape == (4, 5)
-            assert plot["x"].attrs["units"] == "mm"
-            assert np.diff(plot["x"][0]) == pytest.approx(settings.step)
-            assert np.diff(plot["y"][:, 0]) == pytest.approx(settings.step)
+            assert plot["x"].attrs["units"] == plot["y"].attrs["units"] == "mm"
+            for position, size in ((plot["y"][()], 4), (plot["x"][()], 5)):
+                np.testing.assert_allclose(np.diff(position), settings.step)
+                assert position.shape == (size,)
+                assert position.mean() == pytest.approx(0)
             assert part["monitor/data"].shape == (3, 4, 5)
             assert part["data/data"] == part["instrument/detector/data"]
         energy = entry["xrd_entry/instrument/monochromator/energy"]
         assert energy[()] * settings.wavelength == pytest.approx(1239.841984)
         assert energy.attrs["units"] == "eV"
+
+
+def test_stages_may_report_two_coordinates_a_point(tmp_path: Path) -> None:
+    saxs_map_scan(tmp_path / "map.nxs", settings=SaxsSettings(stage_grid=True))
+    with h5py.File(tmp_path / "map.nxs") as file:
+        plot = file["entry/stxm_entry/data"]
+        y, x = plot["y"][()], plot["x"][()]
+        assert y.shape == x.shape == (4, 5)
+        assert list(plot.attrs["x_indices"]) == list(plot.attrs["y_indices"]) == [1, 2]
+    np.testing.assert_allclose(np.diff(x, axis=1), 0.05)
+    np.testing.assert_allclose(np.diff(y, axis=0), 0.05)
+    assert np.ptp(x, axis=0).max() == np.ptp(y, axis=1).max() == 0
+
+
+def test_viewers_open_the_files_on_their_data(tmp_path: Path) -> None:
+    nxdata = pytest.importorskip("silx.io.nxdata")
+    saxs_map_scan(tmp_path / "map.nxs", truth=tmp_path / "truth.nxs")
+    micro_ct_scan(
+        tmp_path / "scan.nxs",
+        smooth_phantom(32, 8),
+        ScanSettings(projections=9, rows=8, columns=32),
+        truth=tmp_path / "volume.nxs",
+    )
+    for name, shape in (
+        ("truth.nxs", (3, 4, 5, 400)),
+        ("scan.nxs", (54, 8, 32)),
+        ("volume.nxs", (8, 32, 32)),
+    ):
+        with h5py.File(tmp_path / name) as file:
+            found = nxdata.get_default(file)
+            assert found is not None, name
+            assert found.is_valid, name
+            assert found.signal.shape == shape
+    with h5py.File(tmp_path / "map.nxs") as file:
+        found = nxdata.NXdata(file["entry/xrd_entry/data"])
+        assert found.is_valid, found.issues
+        assert found.signal.shape == (3, 4, 5, 120, 160)
 
 
 def test_calibration_has_the_geometry(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ pixel are
     monitor x transmission x sum_m content_m x curve_m(q) x solid angle
 
 where content_m is the exact line integral of material m's phantom along the beam, curve_m its known
-scattering curve, q = (4 pi / wavelength) sin(theta) with tan(2 theta) = radius / distance, and the relative solid
-angle is cos^3(2 theta) on a flat detector (Bösecke and Diat, 10.1107/S0021889897001647).
+scattering curve, q = (4 pi / wavelength) sin(theta) with tan(2 theta) = radius / distance, and the
+relative solid angle is cos^3(2 theta) on a flat detector (Bösecke and Diat, 10.1107/S0021889897001647).
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ class SaxsSettings:
         Pixels far from the beam see a smaller solid angle.
     subsample : int
         Points along each side of a pixel, averaged.
+    stage_grid : bool
+        Positions as Diamond's mapping files have them: two coordinates for every point of the raster, each
+        (y, x). Otherwise one value a row and one a column, which viewers can plot.
     """
 
     angles: tuple[float, ...] = (0.0, 60.0, 120.0)
@@ -114,6 +117,7 @@ class SaxsSettings:
     transmission: bool = True
     solid_angle: bool = True
     subsample: int = 2
+    stage_grid: bool = False
 
     def two_theta(self) -> Float:
         """Return the scattering angle in radians at (rows x subsample, columns x subsample) points."""

@@ -62,21 +62,33 @@ def _mapping_entry(
     detector["data"].attrs["interpretation"] = "image"
     fields(group(made, "monitor", "NXmonitor"), data=((1e5 * known.monitor).astype(np.float32), "counts"))
 
-    x = (np.arange(settings.x_points) - (settings.x_points - 1) / 2) * settings.step
-    y = (np.arange(settings.y_points) - (settings.y_points - 1) / 2) * settings.step
+    y, x = _raster(settings)
     sample = group(made, "sample", "NXsample")
-    fields(sample, name="phantom", theta=(np.array(settings.angles, dtype=np.float64), "degrees"))
-    grid_y, grid_x = np.meshgrid(y, x, indexing="ij")
+    angles = np.array(settings.angles, dtype=np.float64)
+    fields(sample, name="phantom", theta=(angles, "degrees"), y=(y, "mm"), x=(x, "mm"))
     axes = ["theta", "y", "x", "detector_y", "detector_x"][: 3 + core]
     plot = group(made, "data", "NXdata", signal="data", axes=axes)
-    plot.attrs["theta_indices"] = 0
-    for axis, values in (("y", grid_y), ("x", grid_x)):
-        # Stages report two coordinates a point, so that both depend on both axes of the raster.
-        fields(plot, **{axis: (values, "mm")})
-        plot.attrs[f"{axis}_indices"] = np.array([1, 2])
+    for number, axis in enumerate(axes):
+        plot.attrs[f"{axis}_indices"] = number
+    if settings.stage_grid:
+        grid_y, grid_x = np.meshgrid(y, x, indexing="ij")
+        fields(plot, y=(grid_y, "mm"), x=(grid_x, "mm"))
+        plot.attrs["y_indices"] = plot.attrs["x_indices"] = np.array([1, 2])
+    else:
+        link(made, "data/y", "sample/y")
+        link(made, "data/x", "sample/x")
+    for axis, pixels in zip(axes[3:], data.shape[3:], strict=True):
+        fields(plot, **{axis: (np.arange(pixels), "pixels")})
     link(made, "data/data", "instrument/detector/data")
     link(made, "data/theta", "sample/theta")
     return detector
+
+
+def _raster(settings: SaxsSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positions of the points along y and x in mm."""
+    y = (np.arange(settings.y_points) - (settings.y_points - 1) / 2) * settings.step
+    x = (np.arange(settings.x_points) - (settings.x_points - 1) / 2) * settings.step
+    return y, x
 
 
 def write_calibration(path: Path | str, settings: SaxsSettings) -> None:
@@ -119,13 +131,15 @@ def write_truth(
     """Write I(q) of every point, the maps of the materials and their volumes."""
     q = np.linspace(0.0, float(settings.q().max()), 400)
     size, rows = settings.x_points, settings.y_points
+    y, x = _raster(settings)
     with open_new(path) as file:
         entry = group(file, "entry", "NXentry", default="data")
         fields(entry, title="Truth of a simulated SAXS raster tomography")
         axes = ["rotation_angle", "y", "x", "q"]
         data = group(entry, "data", "NXdata", signal="counts", axes=axes)
         fields(data, counts=(settings.flux * known.counts(q), "counts"), q=(q, "nm^-1"))
-        fields(data, rotation_angle=(np.array(settings.angles, dtype=np.float64), "deg"))
+        angles = np.array(settings.angles, dtype=np.float64)
+        fields(data, rotation_angle=(angles, "deg"), y=(y, "mm"), x=(x, "mm"))
         fields(
             group(entry, "sample", "NXsample"),
             contents=known.contents,
