@@ -86,8 +86,8 @@ def _mapping_entry(
 
 def _raster(settings: SaxsSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the positions of the points along y and x in mm."""
-    y = (np.arange(settings.y_points) - (settings.y_points - 1) / 2) * settings.step
-    x = (np.arange(settings.x_points) - (settings.x_points - 1) / 2) * settings.step
+    y = np.asarray((np.arange(settings.y_points) - (settings.y_points - 1) / 2) * settings.step, float)
+    x = np.asarray((np.arange(settings.x_points) - (settings.x_points - 1) / 2) * settings.step, float)
     return y, x
 
 
