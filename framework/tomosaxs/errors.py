@@ -16,9 +16,12 @@ class TomosaxsError(Exception):
     exit_status : int
         Status of the command that meets it: 1 a step failed, 2 the list or the input is at fault,
         130 interrupted.
+    everywhere : bool
+        Whether every rank raised it, so that all can end in order.
     """
 
     exit_status = 1
+    everywhere = False
 
 
 class InputError(TomosaxsError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,16 @@ class Scan:
     index : (n,) int array
         Flat position of every slice in the leading axis of the whole dataset. With one sliced axis
         use `positions` for the place in the full, uncropped axis.
+    output : Path or None
+        Folder for files that a saving step writes.
     """
 
     dataset: Dataset
     sliced: tuple[str, ...]
     core: tuple[str, ...]
     index: NDArray[np.intp]
+    output: Path | None = None
+    notes: dict[str, int] = field(default_factory=dict, repr=False)
     _cache: dict[tuple[str, bytes], NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -133,9 +138,9 @@ class Scan:
         if auxiliary is None:
             known = self.dataset.auxiliaries
             raise InputError(f"the data came without {name!r}{did_you_mean(name, known)}")
-        key = (name, self.index.tobytes())
+        cut = any(axis in self.sliced for axis in auxiliary.axes)
+        key = (name, self.index.tobytes() if cut else b"")
         if key not in self._cache:
-            self._cache.clear() if len(self._cache) > 8 else None
             self._cache[key] = self._cut(name, auxiliary)
         return self._cache[key]
 
@@ -186,6 +191,13 @@ class Scan:
             have = [k for k, v in self.dataset.metadata.items() if isinstance(v, Quantity)]
             raise InputError(f"the data came without {name!r} (in {units}){did_you_mean(name, have)}")
         return default
+
+    def note(self, text: str, count: int = 1) -> None:
+        """Tell the user something in log and report; equal texts are counted together.
+
+        ``{count}`` in the text stands for the sum of the counts over all blocks and ranks.
+        """
+        self.notes[text] = self.notes.get(text, 0) + int(count)
 
     @property
     def metadata(self) -> Mapping[str, Quantity | str]:

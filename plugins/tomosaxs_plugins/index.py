@@ -10,6 +10,24 @@ def register_plugins() -> list[PluginEntry]:
     """Return the shipped plugins."""
     return [
         PluginEntry(
+            "dark_flat_correction",
+            "tomosaxs_plugins.corrections.dark_flat_correction:dark_flat_correction",
+            "Turn counts into transmission with darks and flats, interpolated in time.",
+            words="flat field dark field normalisation background normalize",
+        ),
+        PluginEntry(
+            "minus_log",
+            "tomosaxs_plugins.corrections.minus_log:minus_log",
+            "Turn transmission into attenuation: the negative natural logarithm.",
+            words="logarithm absorption linearise Beer Lambert",
+        ),
+        PluginEntry(
+            "reconstruct",
+            "tomosaxs_plugins.reconstruction.reconstruct:reconstruct",
+            "Reconstruct slices from sinograms with the backend that the list names.",
+            words="FBP filtered backprojection gridrec SIRT CGLS tomography astra tomopy volume",
+        ),
+        PluginEntry(
             "azimuthal_integrate",
             "tomosaxs_plugins.integration.azimuthal_integrate:AzimuthalIntegrate",
             "Integrate every diffraction pattern over the azimuth: intensity against q, 2 theta or radius.",
@@ -28,6 +46,30 @@ def register_plugins() -> list[PluginEntry]:
 def register_backends() -> list[BackendEntry]:
     """Return the shipped backends."""
     return [
+        BackendEntry(
+            "tomosaxs",
+            "reconstruct",
+            "tomosaxs_plugins.reconstruction.backends.own:backend",
+            "Our own filtered backprojection on the CPU.",
+            needs=("numba", "scipy"),
+            install="pip install tomosaxs",
+        ),
+        BackendEntry(
+            "astra",
+            "reconstruct",
+            "tomosaxs_plugins.reconstruction.backends.astra:backend",
+            "ASTRA toolbox: FBP, SIRT, CGLS on the CPU, and on a GPU where there is one.",
+            needs=("astra",),
+            install="pip install 'tomosaxs[astra]'",
+        ),
+        BackendEntry(
+            "tomopy",
+            "reconstruct",
+            "tomosaxs_plugins.reconstruction.backends.tomopy:backend",
+            "TomoPy: gridrec and iterative methods on the CPU.",
+            needs=("tomopy",),
+            install="conda install -c conda-forge tomopy",
+        ),
         BackendEntry(
             "pyfai",
             "azimuthal_integrate",

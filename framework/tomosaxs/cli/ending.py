@@ -1,0 +1,103 @@
+"""How a command ends: one message, the right exit status, no rank left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any
+
+import click
+
+from tomosaxs.errors import Stop, TomosaxsError
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def guarded(command: Any, arguments: list[str]) -> int:
+    """Run a click command; turn every error into one message and an exit status.
+
+    Returns
+    -------
+    int
+        0 done, 1 a step failed, 2 list or input at fault, 130 interrupted.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    debug = "--debug" in arguments
+    try:
+        answer = command.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return int(end.exit_code)
+    except click.ClickException as error:
+        if _first():
+            error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return _interrupted(debug)
+    except TomosaxsError as error:
+        return _failed(error, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # a fault of tomosaxs itself: say so, and end all ranks
+        return _crashed(error, debug)
+    return int(answer) if isinstance(answer, int) else 0
+
+
+def _first() -> bool:
+    from tomosaxs.launcher import launcher_rank
+
+    return launcher_rank() == 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(text.rstrip() + "\n")
+    sys.stderr.flush()
+
+
+def _failed(error: TomosaxsError, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    status = error.exit_status
+    if not error.everywhere or _first():
+        kind = "stopped" if isinstance(error, Stop) else "error"
+        _say(f"tomosaxs: {kind}: {error}")
+    if not error.everywhere:
+        _end_all(status)
+    return status
+
+
+def _crashed(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    _say(
+        f"tomosaxs: error: {type(error).__name__}: {error} ({last.filename}:{last.lineno}); "
+        "this is a fault of tomosaxs or of a library it uses; --debug shows the whole traceback"
+    )
+    _end_all(1)
+    return 1
+
+
+def _interrupted(debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    if _first():
+        _say("tomosaxs: interrupted; finished passes are kept, --resume goes on from there")
+    _end_all(130)
+    return 130
+
+
+def _end_all(status: int) -> None:
+    """End every rank: the others wait for this one and would wait for ever."""
+    communicator = sys.modules.get("tomosaxs.communicator")
+    if communicator is None:
+        return
+    world = communicator.world()
+    if world.size > 1:
+        world.abort(status)

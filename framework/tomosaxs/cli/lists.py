@@ -1,0 +1,53 @@
+"""``tomosaxs check`` and ``tomosaxs plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tomosaxs.cli.run import bytes_of, list_options
+
+
+@click.command()
+@list_options
+def check(
+    process_list: Path, inputs: tuple[str, ...], settings: tuple[str, ...], roots: tuple[str, ...], debug: bool
+) -> None:
+    """Check a process list without looking at the data; report all faults at once."""
+    from tomosaxs import library
+
+    found = library.check(process_list, inputs=inputs, settings=settings, roots=roots)
+    steps = [step for step in found.steps if step.entry.active]
+    click.echo(f"{process_list}: {len(steps)} steps, no faults found (tomosaxs plan checks them against the data)")
+
+
+@click.command()
+@list_options
+@click.option("-n", "--ranks", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks to plan for.")
+@click.option("--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together.")
+@click.option("--block", type=click.IntRange(min=1), help="Slices a block.")
+def plan(
+    process_list: Path,
+    inputs: tuple[str, ...],
+    settings: tuple[str, ...],
+    roots: tuple[str, ...],
+    ranks: int,
+    memory: str | None,
+    block: int | None,
+    debug: bool,
+) -> None:
+    """Check a list against its data and print what would happen: shapes, passes, memory and disk."""
+    from tomosaxs import library
+    from tomosaxs.plan import describe
+
+    made = library.plan(
+        process_list,
+        inputs=inputs,
+        settings=settings,
+        roots=roots,
+        ranks=ranks,
+        memory=bytes_of(memory),
+        block=block,
+    )
+    click.echo(describe(made))

@@ -1,0 +1,114 @@
+"""``tomosaxs run`` and ``tomosaxs_run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def list_options(function: F) -> F:
+    """Add what every command that reads a list takes."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show the whole traceback of an error."),
+        click.option("--root", "roots", multiple=True, metavar="OLD=NEW", help="Replace a path of `paths:` or its start."),
+        click.option(
+            "--set", "settings", multiple=True, metavar="STEP.PARAM=VALUE",
+            help="Change a parameter; STEP is a step's name, else its plugin, else its number.",
+        ),
+        click.option("--input", "inputs", multiple=True, metavar="[NAME=]PATH", help="Read this scan instead."),
+        click.argument("process_list", metavar="LIST.yml", type=click.Path(path_type=Path)),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def bytes_of(text: str | None) -> float | None:
+    """Read an amount of memory such as ``8G`` or ``500M``.
+
+    Raises
+    ------
+    click.BadParameter
+        When it is not one.
+    """
+    if text is None:
+        return None
+    scale = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    bare = text.strip().upper().removesuffix("B")
+    factor = scale.get(bare[-1:], 1.0)
+    try:
+        amount = float(bare.rstrip("KMGT")) * factor
+    except ValueError:
+        amount = 0.0
+    if not amount > 0:
+        raise click.BadParameter(f"{text!r} is not an amount of memory; write for instance 8G")
+    return amount
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@list_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the results; default: the list's name, here.")
+@click.option("--resume", is_flag=True, help="Use what an earlier run into the same folder finished.")
+@click.option("--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together; default half of what is free.")
+@click.option("--block", type=click.IntRange(min=1), help="Slices a block; default from the memory.")
+@click.option("--keep-work", is_flag=True, help="Keep intermediate data after success.")
+def run(
+    process_list: Path,
+    inputs: tuple[str, ...],
+    settings: tuple[str, ...],
+    roots: tuple[str, ...],
+    output: Path | None,
+    resume: bool,
+    memory: str | None,
+    block: int | None,
+    keep_work: bool,
+    debug: bool,
+) -> int:
+    """Run a process list; start it under mpirun to use several ranks.
+
+    Exit status: 0 done; 1 a step failed; 2 the list or the input is at fault and nothing was computed; 130
+    interrupted.
+    """
+    from tomosaxs.library import run as run_list
+    from tomosaxs.runner.context import console
+    from tomosaxs.threads import cores
+
+    result = run_list(
+        process_list,
+        inputs=inputs,
+        settings=settings,
+        roots=roots,
+        output=output,
+        resume=resume,
+        memory=bytes_of(memory),
+        block=block,
+        keep_work=keep_work,
+        threads=cores(),
+    )
+    from tomosaxs.communicator import world
+
+    if world().rank == 0:
+        for line in farewell(result):
+            console(line)
+    return 0
+
+
+def farewell(result: Any) -> list[str]:
+    """Return the closing lines: what was made and how to look at it."""
+    import os
+
+    def shown(path: Path) -> str:
+        relative = os.path.relpath(path)
+        return str(path) if relative.startswith("..") else relative
+
+    lines = [f"done in {result.seconds:.1f} s: {shown(result.path)}, {shown(result.folder / 'report.html')}"]
+    lines.extend(f"files: {shown(folder)}" for folder in result.side_outputs)
+    lines.append(
+        f"look: open {shown(result.folder / 'report.html')} in a browser, "
+        f"or {shown(result.path)} with `silx view` or h5web"
+    )
+    return lines

@@ -1,0 +1,210 @@
+"""The same from Python as from the shell: read, check, plan and run a process list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tomosaxs.communicator import Communicator, world
+from tomosaxs.errors import InputError, ListError, TomosaxsError
+from tomosaxs.plan import Options, Plan, build_plan
+from tomosaxs.plan.memory import available_memory
+from tomosaxs.process_list import CheckedList, check_list, parse_list, read_list
+from tomosaxs.result import Result
+from tomosaxs.runner.context import Log, console
+from tomosaxs.runner.run import Run
+
+T = TypeVar("T")
+MEMORY_SHARE = 0.5
+
+
+def check(
+    process_list: str | Path,
+    *,
+    inputs: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    roots: Sequence[str] = (),
+) -> CheckedList:
+    """Read and check a process list without looking at the data.
+
+    Parameters
+    ----------
+    process_list : str or Path
+        File; or the list itself as text of several lines.
+    inputs : sequence of str
+        ``PATH`` or ``NAME=PATH``, as ``--input``.
+    settings : sequence of str
+        ``STEP.PARAM=VALUE``, as ``--set``.
+    roots : sequence of str
+        ``OLD=NEW``, as ``--root``.
+
+    Raises
+    ------
+    ListError
+        With all faults at once.
+    """
+    if isinstance(process_list, str) and "\n" in process_list:
+        found = parse_list(process_list, settings=settings, inputs=inputs, roots=roots)
+    else:
+        found = read_list(Path(process_list), settings=settings, inputs=inputs, roots=roots)
+    return check_list(found)
+
+
+def plan(
+    process_list: str | Path,
+    *,
+    inputs: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    roots: Sequence[str] = (),
+    ranks: int | None = None,
+    memory: float | None = None,
+    block: int | None = None,
+) -> Plan:
+    """Check a process list against its data and return the plan; nothing is computed.
+
+    Parameters
+    ----------
+    ranks : int, optional
+        Ranks to plan for; default those that run now.
+    memory : float, optional
+        Bytes that blocks may take on one node; default half of what is free.
+    block : int, optional
+        Slices a block; default from the memory.
+
+    Raises
+    ------
+    ListError
+        With all faults at once.
+    """
+    comm = world()
+    checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
+    allowed = memory if memory is not None else available_memory() * MEMORY_SHARE
+    node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
+    options = Options(ranks or comm.size, node_ranks, allowed, block)
+    return build_plan(checked, options)
+
+
+def run(
+    process_list: str | Path,
+    *,
+    inputs: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    roots: Sequence[str] = (),
+    output: str | Path | None = None,
+    resume: bool = False,
+    memory: float | None = None,
+    block: int | None = None,
+    keep_work: bool = False,
+    log: Log | None = None,
+    threads: int = 0,
+) -> Result:
+    """Run a process list; under ``mpirun`` every rank calls this alike.
+
+    Parameters
+    ----------
+    output : str or Path, optional
+        Folder for result.nxs, report.html and run.log; default the list's name in the current folder.
+    resume : bool
+        Use what an earlier run into the same folder finished.
+    keep_work : bool
+        Keep intermediate data after success.
+    log : callable, optional
+        Receives every line of the log; default standard error.
+
+    Returns
+    -------
+    Result
+        The result; ``result.data`` is the default dataset, ``result.estimates["axis"].value`` a value.
+
+    Raises
+    ------
+    ListError, InputError
+        When list or input is at fault; nothing was computed.
+    StepError
+        When a step failed.
+    """
+    comm = world()
+    allowed = comm.bcast(memory if memory is not None else available_memory() * MEMORY_SHARE)
+    made = _together(
+        comm,
+        lambda: plan(process_list, inputs=inputs, settings=settings, roots=roots, memory=allowed, block=block),
+    )
+    folder = _folder(output, made)
+    writer = LogWriter(folder, log or console) if comm.rank == 0 else None
+    running = Run(
+        made,
+        comm,
+        folder,
+        resume=resume,
+        log=writer if writer is not None else _silent,
+        threads=threads,
+    )
+    try:
+        result = running()
+    finally:
+        if writer is not None:
+            writer.close()
+    if not keep_work:
+        running.clean()
+    return result
+
+
+def _silent(text: str) -> None:
+    """Only the first rank logs."""
+
+
+def _together(comm: Communicator, action: Callable[[], T]) -> T:
+    """Do the same on every rank; what fails on one is raised on all, as an error of all."""
+    value: T | None = None
+    own: TomosaxsError | None = None
+    try:
+        value = action()
+    except TomosaxsError as error:
+        own = error
+    texts = comm.allgather(None if own is None else str(own))
+    first = next((text for text in texts if text is not None), None)
+    if own is not None:
+        own.everywhere = True
+        raise own
+    if first is not None:
+        problem = InputError(first)
+        problem.everywhere = True
+        raise problem
+    if value is None:
+        raise TomosaxsError("planning gave no plan")
+    return value
+
+
+def _folder(output: str | Path | None, made: Plan) -> Path:
+    if output is not None:
+        return Path(output).expanduser().absolute()
+    file = made.checked.process_list.file
+    return Path.cwd() / (file.stem if file is not None else "tomosaxs_run")
+
+
+class LogWriter:
+    """Writes lines to the screen and, once the folder exists, to run.log."""
+
+    def __init__(self, folder: Path, screen: Log) -> None:
+        self.path, self.screen = folder / "run.log", screen
+        self.begun = False
+        self.kept: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        """Write one line."""
+        self.screen(text)
+        self.kept.append(text)
+        if self.path.parent.is_dir() and (self.path.parent / ".work").is_dir():
+            with self.path.open("a" if self.begun else "w") as handle:
+                handle.writelines(line + "\n" for line in self.kept)
+            self.begun = True
+            self.kept.clear()
+
+    def close(self) -> None:
+        """Write what is left, where the folder was made by this run."""
+        self.kept.clear()
+
+
+__all__ = ["ListError", "check", "plan", "run"]

@@ -1,0 +1,178 @@
+"""Build a plan: load the inputs' descriptions, infer every shape, group steps into passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tomosaxs.dataset import Source
+from tomosaxs.errors import InputError, ListError, Problem
+from tomosaxs.plan.infer import (
+    call_parameters,
+    core_of,
+    halo_of,
+    outputs_of,
+    resolve,
+    swept_dataset,
+    variants_of,
+)
+from tomosaxs.plan.keys import digest, sampled_digest, step_key
+from tomosaxs.plan.memory import Options, size_blocks
+from tomosaxs.plan.model import Node, Pass, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.passes import PassBuilder
+from tomosaxs.plugin import PluginError
+from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
+
+T = TypeVar("T")
+
+
+def build_plan(checked: CheckedList, options: Options) -> Plan:
+    """Return the plan of a checked list.
+
+    Raises
+    ------
+    ListError
+        With every fault that shows once the data's shapes are known.
+    """
+    return _Builder(checked, options).build()
+
+
+class _Builder:
+    def __init__(self, checked: CheckedList, options: Options) -> None:
+        self.checked, self.options = checked, options
+        self.problems: list[Problem] = []
+        self.nodes: list[Node] = []
+        self.current: dict[str, Node] = {}
+        self.estimates: dict[str, str] = {}
+        self.steps: list[PlannedStep] = []
+        self.passes = PassBuilder(self._node)
+
+    def build(self) -> Plan:
+        inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
+        self._raise()
+        for step in self.checked.steps:
+            if step.entry.active:
+                self._step(step)
+        self._raise()
+        passes = self.passes.finish()
+        self._save()
+        for number, one in enumerate(passes, start=1):
+            one.number = number
+            size_blocks(one, self.options)
+        messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
+        return Plan(
+            self.checked, inputs, self.steps, self.nodes, passes, self.options.ranks, self.options.memory, messages
+        )
+
+    def _raise(self) -> None:
+        if self.problems:
+            raise ListError(sorted(self.problems, key=lambda problem: problem.line or 0))
+
+    def _node(self, name: str, **rest: Any) -> Node:
+        node = Node(len(self.nodes), name, **rest)
+        self.nodes.append(node)
+        return node
+
+    def _guard(self, where: str, line: int | None, action: Callable[[], T]) -> T | None:
+        """Run a plugin's own rule; what it objects to becomes a problem with its place."""
+        file = self.checked.process_list.file
+        try:
+            return action()
+        except ListError as error:
+            self.problems.extend(error.problems)
+        except InputError as error:
+            self.problems.append(Problem(str(error), file, line, where))
+        except PluginError as error:
+            self.problems.append(Problem(f"the plugin is declared wrongly: {error}", file, line, where))
+        except OSError as error:
+            self.problems.append(Problem(f"{type(error).__name__}: {error}", file, line, where))
+        return None
+
+    def _input(self, each: CheckedInput) -> PlannedInput | None:
+        entry = each.entry
+        where, line = f"input {entry.name}", entry.lines.get("", None)
+        source = self._guard(where, entry.lines.get("path", line), lambda: each.spec.target(each.path, **each.values))
+        if source is None:
+            return None
+        if not isinstance(source, Source):
+            text = f"loader {each.spec.name} returned {type(source).__name__}, not a Source"
+            self.problems.append(Problem(text, self.checked.process_list.file, line, where))
+            return None
+        if entry.crop:
+            crop_line = entry.lines.get("crop", line)
+            crop = self._guard(
+                f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, source.dataset, f"{where}.crop")
+            )
+            if crop is None:
+                return None
+            source = source.select(crop)
+        files = source.files or (each.path,)
+        key = digest(
+            {
+                "files": [sampled_digest(path) if path.is_file() else str(path) for path in files],
+                "loader": step_key(each.spec, each.values, (), {}, {}),
+                "index": [digest(axis.index.tolist()) for axis in source.dataset.axes],
+            }
+        )
+        node = self._node(entry.name, dataset=source.dataset, key=key, source=source)
+        self.current[entry.name] = node
+        return PlannedInput(each, source, key)
+
+    def _step(self, checked: CheckedStep) -> None:
+        entry = checked.entry
+        where, line = f"step {entry.number} {entry.label}", entry.lines.get("", None)
+        if any(name not in self.current for name in checked.on):
+            return  # an earlier step that makes it is at fault, and that is reported
+        step = self._guard(where, line, lambda: self._planned(checked))
+        if step is None:
+            for name in checked.to:
+                self.current.pop(name, None)
+            return
+        self.steps.append(step)
+        if step.spec.kind == "estimator":
+            self.estimates[step.label] = step.key
+            found = self._guard(where, line, lambda: self.passes.add_estimator(step) or True)
+        else:
+            for name, node in zip(checked.to, step.outputs, strict=True):
+                self.current[name] = node
+            found = self._guard(where, line, lambda: self.passes.add(step) or True)
+        if not found:
+            self.steps.pop()
+
+    def _planned(self, checked: CheckedStep) -> PlannedStep:
+        spec, entry = checked.spec, checked.entry
+        inputs = tuple(self.current[name] for name in checked.on)
+        datasets = [node.dataset for node in inputs]
+        cores = tuple(core_of(pattern, d) for (_, pattern), d in zip(spec.inputs, datasets, strict=True))
+        if spec.kind == "estimator" and entry.sweeps:
+            raise InputError("an estimator cannot be swept: sweep the step that uses its value")
+        variants = variants_of(entry.sweeps)
+        values = resolve(spec, datasets, {**checked.values, **variants[0]})
+        for variant in variants[1:]:
+            resolve(spec, datasets, {**values, **variant})
+        step = PlannedStep(checked, values, inputs, cores, variants=variants)
+        step.halo = halo_of(spec, datasets[0], call_parameters(spec, values))
+        used = {name: self.estimates.get(ref.estimate, "") for name, ref in checked.postponed.items()}
+        fields = {name: ref.field for name, ref in checked.postponed.items()}
+        more = {"sweeps": {k: repr(v) for k, v in entry.sweeps.items()}, "fields": fields}
+        step.key = step_key(spec, values, [node.key for node in inputs], used, more)
+        made = outputs_of(spec, datasets, cores, values)
+        if entry.sweeps:
+            for variant in variants[1:]:
+                other = outputs_of(spec, datasets, cores, {**values, **variant})
+                if [d.shape for d in other] != [d.shape for d in made]:
+                    raise InputError("the swept values give outputs of different shapes, which cannot be stacked")
+            made = [swept_dataset(dataset, step.label, entry.sweeps) for dataset in made]
+        step.outputs = tuple(
+            self._node(name, dataset=dataset, key=digest([step.key, number]), made_by=step)
+            for number, (name, dataset) in enumerate(zip(checked.to, made, strict=True))
+        )
+        return step
+
+    def _save(self) -> None:
+        """Name what the result holds: steps with ``save: true`` and every last version."""
+        used = {node for step in self.steps for node in step.inputs if step.outputs}
+        for step in self.steps:
+            for node in step.outputs:
+                if step.checked.entry.save or node not in used:
+                    node.saved_as = step.label if len(step.outputs) == 1 else f"{step.label}_{node.name}"

@@ -1,0 +1,92 @@
+"""The plan in words: what is read, what every step makes, what it costs."""
+
+from __future__ import annotations
+
+from tomosaxs.plan.model import Node, Pass, Plan, PlannedStep
+
+
+def describe(plan: Plan) -> str:
+    """Return the plan as text for ``tomosaxs plan`` and the log."""
+    lines = [plan.checked.process_list.title or "Process list", ""]
+    for each in plan.inputs:
+        dataset = each.source.dataset
+        lines.append(f"input {each.checked.entry.name}: {each.checked.path}")
+        lines.append(f"  {_axes(dataset.names, dataset.shape)} {dataset.dtype}, {_size(dataset.nbytes)}")
+        lines.extend(f"  {message}" for message in each.source.messages)
+    for one in plan.passes:
+        lines.extend(["", *_pass(plan, one)])
+    lines.extend(["", *_totals(plan)])
+    return "\n".join(lines)
+
+
+def _pass(plan: Plan, one: Pass) -> list[str]:
+    sliced = next(iter(one.sliced.values()))
+    if one.estimator is not None:
+        head = f"pass {one.number}, ahead: a selection for {one.estimator.label} ({one.fraction:.0%} of the data)"
+    else:
+        head = f"pass {one.number}: section along {', '.join(sliced)}"
+    memory = one.bytes_per_slice * one.block
+    share = -(-one.count // plan.ranks)
+    lines = [
+        f"{head}; {one.count} slices on {plan.ranks} rank{'s' if plan.ranks > 1 else ''}, "
+        f"blocks of {min(one.block, share)}, about {_size(memory)} a rank"
+    ]
+    lines.extend(f"  reads {_name(node)}" for node in one.reads)
+    lines.extend(_step(step) for step in one.all_steps)
+    for node in one.stores:
+        where = f"result.nxs ({node.saved_as})" if node.saved_as else "the work folder, for a later pass"
+        lines.append(f"  writes {node.name} to {where}, {_size(node.dataset.nbytes)}")
+    return lines
+
+
+def _step(step: PlannedStep) -> str:
+    made = "; ".join(_dataset(node) for node in step.outputs)
+    if not made:
+        made = f"the value {step.label}" if step.spec.kind == "estimator" else "files"
+    given = {name: value for name, value in step.values.items() if name in step.checked.entry.parameters}
+    given.update({name: f"${{{ref.estimate}}}" for name, ref in step.checked.postponed.items()})
+    given.update({name: f"sweep {list(values)}" for name, values in step.checked.entry.sweeps.items()})
+    for name in ("backend", "algorithm", "method"):
+        if name in step.values:
+            given.setdefault(name, step.values[name])
+    shown = ", ".join(f"{name}: {value}" for name, value in given.items())
+    return f"  {step.number:2d} {step.label}{f' ({shown})' if shown else ''} -> {made}"
+
+
+def _dataset(node: Node) -> str:
+    dataset = node.dataset
+    units = f" [{dataset.units}]" if dataset.units else ""
+    return f"{node.name} {_axes(dataset.names, dataset.shape)} {dataset.dtype}{units}"
+
+
+def _name(node: Node) -> str:
+    whole = node.origin or node
+    part = ""
+    if node.origin is not None and node.selection:
+        part = ", " + ", ".join(f"{len(range(10**9)[s]) if isinstance(s, slice) else len(s)} of {name}"
+                                for name, s in node.selection.items())  # fmt: skip
+    kind = "input" if whole.source is not None else "stored"
+    return f"{kind} {whole.name}{part}"
+
+
+def _totals(plan: Plan) -> list[str]:
+    peak = max((one.bytes_per_slice * one.block for one in plan.passes), default=0.0)
+    saved = ", ".join(node.saved_as for node in plan.saved) or "no dataset, only values"
+    return [
+        f"memory: about {_size(peak)} a rank for blocks, {_size(peak * plan.ranks)} in all "
+        f"(of {_size(plan.memory)} allowed), plus some 0.2 GB a rank for the libraries",
+        f"disk:   {_size(plan.disk)} written, {_size(plan.disk / plan.ranks)} a rank",
+        f"result: {saved}",
+    ]
+
+
+def _axes(names: tuple[str, ...], shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(f"{name} {size}" for name, size in zip(names, shape, strict=True)) + ")"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,167 @@
+"""What a step makes of its inputs: axes, type, units and companions, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs.dataset import Auxiliary, Axis, Dataset
+from tomosaxs.errors import InputError, did_you_mean
+from tomosaxs.patterns import Pattern
+from tomosaxs.plugin import Output, PluginError, PluginSpec
+
+
+def core_of(pattern: Pattern, dataset: Dataset) -> tuple[str, ...] | None:
+    """Return the core axes that a pattern takes of a dataset; None for a pointwise pattern.
+
+    Raises
+    ------
+    InputError
+        When the dataset does not have them.
+    """
+    if pattern.pointwise:
+        return None
+    core = pattern.core_of(dataset.names)
+    if core is None:
+        raise InputError(
+            f"it works on {pattern.name}, axes {pattern.describe()}; the dataset has ({', '.join(dataset.names)})"
+        )
+    return core
+
+
+def call_parameters(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters by name, None for those that are known only while running."""
+    return {name: values.get(name) for name in spec.parameters.names()}
+
+
+def resolve(spec: PluginSpec, inputs: Sequence[Dataset], values: dict[str, Any]) -> dict[str, Any]:
+    """Let the plugin check its parameters against the data and make them concrete."""
+    if spec.check is None:
+        return values
+    concrete = spec.check(*inputs, **call_parameters(spec, values))
+    return {**values, **concrete} if isinstance(concrete, Mapping) else values
+
+
+def outputs_of(
+    spec: PluginSpec,
+    inputs: Sequence[Dataset],
+    cores: Sequence[tuple[str, ...] | None],
+    values: Mapping[str, Any],
+) -> list[Dataset]:
+    """Return the descriptions of a step's outputs."""
+    if not spec.outputs:
+        return []
+    first, core = inputs[0], cores[0]
+    rules: list[Any]
+    if spec.shape is None:
+        rules = [None] * len(spec.outputs)
+    else:
+        answer = spec.shape(*inputs, **call_parameters(spec, values))
+        several = isinstance(answer, list)
+        rules = answer if several else [answer]
+        if len(rules) != len(spec.outputs):
+            raise PluginError(f"shape= describes {len(rules)} outputs, the signature {len(spec.outputs)}")
+    return [_output(spec, first, core, pattern, rule) for pattern, rule in zip(spec.outputs, rules, strict=True)]
+
+
+def _output(
+    spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, pattern: Pattern, rule: Any
+) -> Dataset:
+    if rule is None:
+        if core is not None and not pattern.pointwise and pattern.core_of(first.names) != core:
+            raise PluginError(f"plugin {spec.name} changes the axes: it needs a shape= rule")
+        return replace(first, dtype=np.dtype(np.float32))
+    described = rule if isinstance(rule, Output) else Output(tuple(rule), label=first.label, units=first.units)
+    axes, renamed = _axes(first, core or (), pattern, described.axes)
+    gone = {axis.name for axis in first.axes} - {axis.name for axis in axes} - set(renamed)
+    auxiliaries = {
+        key: _renamed(auxiliary, renamed)
+        for key, auxiliary in first.auxiliaries.items()
+        if key not in described.drop and not gone.intersection(auxiliary.axes)
+    }
+    return replace(
+        first,
+        axes=axes,
+        dtype=np.dtype(described.dtype),
+        label=described.label,
+        units=described.units,
+        auxiliaries=auxiliaries,
+    )
+
+
+def _axes(
+    first: Dataset, core: tuple[str, ...], pattern: Pattern, made: tuple[Axis, ...]
+) -> tuple[tuple[Axis, ...], dict[str, str]]:
+    """Return the output's axes in storage order and how sliced axes were renamed."""
+    if not core and not made:  # pointwise with an Output: same axes, other meaning
+        return first.axes, {}
+    if tuple(axis.name for axis in made) == core:  # same axes, perhaps of another length: order is kept
+        new = {axis.name: axis for axis in made}
+        return tuple(new.get(axis.name, axis) for axis in first.axes), {}
+    renames = dict(pattern.renames)
+    renamed = {a.name: renames[a.name] for a in first.axes if a.name not in core and a.name in renames}
+    sliced = tuple(axis.renamed(renamed.get(axis.name, axis.name)) for axis in first.axes if axis.name not in core)
+    axes = (*sliced, *made)
+    names = [axis.name for axis in axes]
+    if len(set(names)) != len(names):
+        raise PluginError(f"the output would have two axes of one name: {names}")
+    return axes, renamed
+
+
+def _renamed(auxiliary: Auxiliary, renamed: Mapping[str, str]) -> Auxiliary:
+    return replace(auxiliary, axes=tuple(renamed.get(name, name) for name in auxiliary.axes))
+
+
+def halo_of(spec: PluginSpec, dataset: Dataset, values: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the axis and the number of neighbouring slices that a plugin needs.
+
+    ``halo={"rotation_angle": 2}`` gives the number; ``halo={"rotation_angle": "size"}`` takes half of the
+    parameter's value.
+    """
+    for name, amount in spec.halo.items():
+        if name not in dataset.names:
+            raise InputError(f"its halo runs along {name!r}{did_you_mean(name, dataset.names)}")
+        width = int(values[amount]) // 2 if isinstance(amount, str) else int(amount)
+        if width:
+            return name, width
+    return "", 0
+
+
+def variants_of(sweeps: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], ...]:
+    """Return every combination of swept values."""
+    names = list(sweeps)
+    return tuple(dict(zip(names, combination, strict=True)) for combination in product(*sweeps.values()))
+
+
+def swept_dataset(dataset: Dataset, label: str, sweeps: Mapping[str, Sequence[Any]]) -> Dataset:
+    """Return the description with one leading axis for every swept parameter."""
+    axes = []
+    for name, values in sweeps.items():
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        coordinates = np.asarray(values, dtype=np.float64) if numeric else None
+        axes.append(Axis(f"{label}_{name}", len(values), coordinates))
+    return replace(dataset, axes=(*axes, *dataset.axes))
+
+
+def selection_of(
+    spec: PluginSpec, dataset: Dataset, values: Mapping[str, Any], sliced: tuple[str, ...]
+) -> dict[str, NDArray[np.intp]]:
+    """Return the checked selection that an estimator declares."""
+    if spec.select is None:
+        return {}
+    chosen = spec.select(dataset, **call_parameters(spec, values))
+    found = {}
+    for name, part in chosen.items():
+        size = dataset.axis(name).size
+        if name not in sliced:
+            raise InputError(f"it selects along {name!r}, which it gets whole; it may select along {sliced}")
+        index = np.unique(np.arange(size, dtype=np.intp)[part])
+        if index.size == 0:
+            raise InputError(f"it selects nothing of axis {name!r}")
+        found[name] = index
+    return found

@@ -1,0 +1,103 @@
+"""How many slices a block holds: what a slice needs, against the memory that may be used."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomosaxs.plan.infer import call_parameters
+from tomosaxs.plan.model import Node, Pass, PlannedStep
+
+CACHE_FRIENDLY = 1 << 28
+"""A block larger than this gains nothing unless reading needs it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is to be run.
+
+    Parameters
+    ----------
+    ranks : int
+        Ranks that share the work.
+    node_ranks : int
+        Ranks on one node.
+    memory : float
+        Bytes that the ranks of one node together may hold in blocks.
+    block : int or None
+        Slices a block; None: from the memory.
+    """
+
+    ranks: int = 1
+    node_ranks: int = 1
+    memory: float = 4e9
+    block: int | None = None
+
+
+def available_memory() -> float:
+    """Return the bytes this machine (or container) can still give, as far as it tells."""
+    limits = []
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            limits.append(float(line.split()[1]) * 1024)
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = "".join(_lines(Path(name))).strip()
+        if text.isdigit():
+            limits.append(float(text))
+    if not limits:
+        limits.append(float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES") * 0.5)
+    return min(limits)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def node_bytes(one: Pass, node: Node) -> float:
+    """Return the bytes of one slice of a dataset in a pass."""
+    return node.dataset.nbytes / max(1, one.count)
+
+
+def step_bytes(one: Pass, step: PlannedStep) -> float:
+    """Return the peak bytes a slice of a step: inputs, outputs and the plugin's own need."""
+    inputs = sum(node_bytes(one, node) for node in step.inputs)
+    outputs = sum(node_bytes(one, node) for node in step.outputs)
+    declared = step.spec.memory
+    if declared is None:
+        extra = inputs
+    elif callable(declared):
+        extra = float(declared(1, step.inputs[0].dataset, **call_parameters(step.spec, step.values)))
+    else:
+        extra = float(declared) * inputs
+    return inputs + outputs + extra
+
+
+def size_blocks(one: Pass, options: Options) -> None:
+    """Set the block size of a pass and the bytes that a slice needs."""
+    one.bytes_per_slice = max((step_bytes(one, step) for step in one.all_steps), default=1.0)
+    share = max(1, -(-one.count // options.ranks))
+    if options.block is not None:
+        one.block = max(1, min(options.block, share))
+        return
+    budget = options.memory / max(1, options.node_ranks)
+    fits = int(budget // max(1.0, one.bytes_per_slice))
+    # frames of a compressed or frame-chunked file are decoded once a block: fewer, larger blocks
+    wanted = share if any(node.source for node in _origins(one)) else int(CACHE_FRIENDLY // one.bytes_per_slice)
+    one.block = max(1, min(share, fits, max(1, wanted)))
+
+
+def _origins(one: Pass) -> list[Node]:
+    return [node.origin or node for node in one.reads]
+
+
+def peak_memory() -> int:
+    """Return this process's peak resident memory in bytes."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

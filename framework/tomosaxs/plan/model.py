@@ -1,0 +1,194 @@
+"""The parts of a plan: dataset versions, steps and passes over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tomosaxs.dataset import Dataset, Selection, Source
+from tomosaxs.plugin import PluginSpec
+from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep
+from tomosaxs.store import Store
+
+
+@dataclass(eq=False)
+class Node:
+    """One version of a named dataset: an input, or what a step made of it.
+
+    Parameters
+    ----------
+    number : int
+        Order of creation.
+    name : str
+        Name in the list.
+    dataset : Dataset
+        Axes, type and companions.
+    key : str
+        Content key.
+    source : Source or None
+        For an input: how it is read.
+    origin : Node or None
+        For the selection of an estimate: the node it is cut from, along `selection`.
+    stored : bool
+        Whether a later pass reads it, so that it is written.
+    saved_as : str
+        Name in the result; empty when it is not saved.
+    """
+
+    number: int
+    name: str
+    dataset: Dataset
+    key: str = ""
+    source: Source | None = None
+    origin: Node | None = None
+    selection: Mapping[str, Selection] = field(default_factory=dict)
+    made_by: PlannedStep | None = None
+    stored: bool = False
+    saved_as: str = ""
+    store: Store | None = None
+
+
+@dataclass(eq=False)
+class PlannedStep:
+    """A step whose inputs, outputs and slicing are known.
+
+    `cores` holds, for every input, the core axes in the order of the plugin's pattern; None for
+    a pointwise input.
+    """
+
+    checked: CheckedStep
+    values: dict[str, Any]
+    inputs: tuple[Node, ...]
+    cores: tuple[tuple[str, ...] | None, ...]
+    outputs: tuple[Node, ...] = ()
+    variants: tuple[dict[str, Any], ...] = ({},)
+    key: str = ""
+    halo: tuple[str, int] = ("", 0)
+    extra_memory: float = 0.0
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Declaration of the plugin."""
+        return self.checked.spec
+
+    @property
+    def number(self) -> int:
+        """1-based place in the list."""
+        return self.checked.entry.number
+
+    @property
+    def label(self) -> str:
+        """Name in the list, else the plugin's."""
+        return self.checked.entry.label
+
+    @property
+    def swept(self) -> bool:
+        """Whether a parameter takes several values."""
+        return bool(self.checked.entry.sweeps)
+
+    def required_slicing(self, position: int) -> tuple[str, ...] | None:
+        """Return the axes that input `position` must be sliced along; None when any will do."""
+        core = self.cores[position]
+        if self.halo[0]:
+            return (self.halo[0],)
+        if core is None:
+            return None
+        return tuple(name for name in self.inputs[position].dataset.names if name not in core)
+
+    def __str__(self) -> str:
+        return f"step {self.number} {self.label}"
+
+
+@dataclass(eq=False)
+class Pass:
+    """Steps that carry a block of one slicing through memory together.
+
+    Parameters
+    ----------
+    kind : str
+        ``section``: over all slices; ``estimate``: over a selection, ending in an estimator.
+    sliced : dict of Node to tuple of str
+        Sliced axes of every dataset in it.
+    sizes : tuple of int
+        Sizes of the sliced axes.
+    """
+
+    kind: Literal["section", "estimate"]
+    steps: list[PlannedStep] = field(default_factory=list)
+    sliced: dict[Node, tuple[str, ...]] = field(default_factory=dict)
+    sizes: tuple[int, ...] = ()
+    fixed: bool = False
+    estimator: PlannedStep | None = None
+    fraction: float = 1.0
+    block: int = 1
+    bytes_per_slice: float = 0.0
+    number: int = 0
+
+    @property
+    def count(self) -> int:
+        """Number of slices."""
+        total = 1
+        for size in self.sizes:
+            total *= size
+        return total
+
+    @property
+    def produced(self) -> list[Node]:
+        """Datasets that its steps make, in order."""
+        return [node for step in self.steps for node in step.outputs]
+
+    @property
+    def stores(self) -> list[Node]:
+        """Datasets that it writes."""
+        return [node for node in self.produced if node.stored or node.saved_as]
+
+    @property
+    def reads(self) -> list[Node]:
+        """Datasets that it reads from a file or a store."""
+        made = set(self.produced)
+        everyone = [node for step in self.all_steps for node in step.inputs]
+        return [node for node in dict.fromkeys(everyone) if node not in made]
+
+    @property
+    def all_steps(self) -> list[PlannedStep]:
+        """Its steps, the estimator included."""
+        return [*self.steps, *([self.estimator] if self.estimator is not None else [])]
+
+    @property
+    def halo(self) -> int:
+        """Slices needed on both sides of a block so that every step gets its halo."""
+        return sum(step.halo[1] for step in self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedInput:
+    """An input as read: the loader's answer after the crop."""
+
+    checked: CheckedInput
+    source: Source
+    key: str
+
+
+@dataclass(eq=False)
+class Plan:
+    """What will happen, decided before anything runs."""
+
+    checked: CheckedList
+    inputs: list[PlannedInput]
+    steps: list[PlannedStep]
+    nodes: list[Node]
+    passes: list[Pass]
+    ranks: int
+    memory: float
+    messages: list[str] = field(default_factory=list)
+
+    @property
+    def saved(self) -> list[Node]:
+        """Datasets of the result, the default one last."""
+        return [node for node in self.nodes if node.saved_as]
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the run writes."""
+        return sum(node.dataset.nbytes for one in self.passes for node in one.stores)

@@ -1,0 +1,197 @@
+"""Group steps into passes: runs of steps that slice the data alike, and selections ahead of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs.dataset import Dataset
+from tomosaxs.errors import InputError
+from tomosaxs.plan.infer import outputs_of, selection_of
+from tomosaxs.plan.model import Node, Pass, PlannedStep
+
+SHARE_FRACTION = 0.5
+SHARE_BYTES = 1 << 28
+
+
+class PassBuilder:
+    """Takes the steps in the order of the list.
+
+    A step joins the open section when it slices alike; a pointwise step always does. A section in
+    which only pointwise steps have been met has no slicing yet: the first other step gives it one, so
+    that an ordinary absorption list reads sinograms straight from the file.
+    """
+
+    def __init__(self, make_node: Callable[..., Node]) -> None:
+        self.make_node = make_node
+        self.done: list[Pass] = []
+        self.open: Pass | None = None
+
+    def add(self, step: PlannedStep) -> None:
+        """Put a step into the open section, or close it and begin another."""
+        if self.open is not None and not self._joins(self.open, step):
+            self.close()
+        if self.open is None:
+            self.open = Pass("section")
+        section = self.open
+        for position, node in enumerate(step.inputs):
+            section.sliced.setdefault(node, step.required_slicing(position) or ())
+        if not section.fixed:
+            self._fix(section, step)
+        for node in step.outputs:
+            section.sliced[node] = _sliced_output(step, section)
+        section.steps.append(step)
+        if step.swept:
+            self.close()
+
+    def _joins(self, section: Pass, step: PlannedStep) -> bool:
+        made = set(section.produced)
+        for position, node in enumerate(step.inputs):
+            required = step.required_slicing(position)
+            if not section.fixed:
+                first = next(iter(section.sliced))
+                if node not in made and _shape(node.dataset) != _shape(first.dataset):
+                    return False
+                continue
+            if node in section.sliced:
+                if required is not None and required != section.sliced[node]:
+                    return False
+            else:
+                names = required or section.sliced[next(iter(section.sliced))]
+                if any(name not in node.dataset.names for name in names):
+                    return False
+                if tuple(node.dataset.axis(name).size for name in names) != section.sizes:
+                    return False
+        return True
+
+    def _fix(self, section: Pass, step: PlannedStep) -> None:
+        """Give the section the slicing of its first step that is not pointwise."""
+        for position, node in enumerate(step.inputs):
+            required = step.required_slicing(position)
+            if required is not None:
+                self._slice(section, node.dataset, required)
+                return
+
+    @staticmethod
+    def _slice(section: Pass, dataset: Dataset, names: tuple[str, ...]) -> None:
+        section.fixed = True
+        section.sizes = tuple(dataset.axis(name).size for name in names)
+        for node in section.sliced:
+            section.sliced[node] = names
+
+    def close(self) -> None:
+        """End the open section."""
+        section = self.open
+        if section is None:
+            return
+        if not section.fixed:
+            dataset = section.steps[0].inputs[0].dataset
+            self._slice(section, dataset, dataset.names[: max(1, len(dataset.axes) - 2)])
+        for node in section.sliced:
+            if not section.sliced[node]:
+                section.sliced[node] = section.sliced[section.steps[0].inputs[0]]
+        self.done.append(section)
+        self.open = None
+
+    def add_estimator(self, step: PlannedStep) -> None:
+        """Plan the selection that an estimator needs, ahead of the open section."""
+        node = step.inputs[0]
+        if len(step.inputs) != 1:
+            raise InputError("an estimator looks at one dataset")
+        required = step.required_slicing(0)
+        sliced = required or node.dataset.names[: max(1, len(node.dataset.axes) - 2)]
+        selection = selection_of(step.spec, node.dataset, step.values, sliced)
+        fraction = float(np.prod([len(ix) / node.dataset.axis(name).size for name, ix in selection.items()]))
+        chain = self._chain(node, sliced)
+        large = fraction > SHARE_FRACTION and node.dataset.nbytes > SHARE_BYTES
+        if chain is None or (chain and large):
+            # the steps before it cannot run on the selection alone, or that would cost as much as
+            # the main pass: run them once, keep the result, and let everything after share it
+            self.close()
+            chain = []
+        self.done.append(self._estimate_pass(step, node, sliced, selection, chain, fraction))
+
+    def _chain(self, node: Node, sliced: tuple[str, ...]) -> list[PlannedStep] | None:
+        """Return the open section's steps that lead to `node`, or None if a selection cannot run them."""
+        section = self.open
+        if section is None or node not in section.produced:
+            return []
+        if section.fixed and section.sliced[node] != sliced:
+            return None
+        chain: list[PlannedStep] = []
+        wanted = {node}
+        for step in reversed(section.steps):
+            if wanted.intersection(step.outputs):
+                if step.halo[1] or step.swept or len(step.inputs) > 1:
+                    return None
+                chain.insert(0, step)
+                wanted.update(step.inputs)
+        return chain
+
+    def _estimate_pass(
+        self,
+        step: PlannedStep,
+        node: Node,
+        sliced: tuple[str, ...],
+        selection: dict[str, NDArray[np.intp]],
+        chain: list[PlannedStep],
+        fraction: float,
+    ) -> Pass:
+        """Repeat the chain on the selected part, with descriptions of its own."""
+        one = Pass("estimate", fraction=fraction, fixed=True)
+        start = chain[0].inputs[0] if chain else node
+        names = sliced
+        if chain and self.open is not None and self.open.fixed:
+            names = self.open.sliced[start]  # the chain may rename axes (rows become heights)
+        selection = {names[sliced.index(name)]: index for name, index in selection.items()}
+        part = self.make_node(
+            start.name, dataset=start.dataset.select(selection), key=start.key, origin=start, selection=selection
+        )
+        start.stored = start.stored or start.source is None
+        one.sliced[part] = names
+        one.sizes = tuple(part.dataset.axis(name).size for name in names)
+        versions = {start: part}
+        for original in chain:
+            inputs = (versions[original.inputs[0]],)
+            repeated = PlannedStep(
+                original.checked, original.values, inputs, original.cores, key=original.key, variants=original.variants
+            )
+            made = outputs_of(original.spec, [inputs[0].dataset], original.cores, original.values)
+            repeated.outputs = tuple(
+                self.make_node(old.name, dataset=new, key=old.key, made_by=repeated)
+                for old, new in zip(original.outputs, made, strict=True)
+            )
+            for old, new in zip(original.outputs, repeated.outputs, strict=True):
+                versions[old] = new
+                one.sliced[new] = _sliced_output(repeated, one)
+            one.steps.append(repeated)
+        step.inputs = (versions[node],)
+        one.estimator = step
+        return one
+
+    def finish(self) -> list[Pass]:
+        """Close the last section and mark what must be written because a later pass reads it."""
+        self.close()
+        made_in = {node: one for one in self.done for node in one.produced}
+        for one in self.done:
+            for node in one.reads:
+                if node.source is None and node.origin is None and node in made_in:
+                    node.stored = True
+        return self.done
+
+
+def _shape(dataset: Dataset) -> tuple[tuple[str, int], ...]:
+    return tuple((axis.name, axis.size) for axis in dataset.axes)
+
+
+def _sliced_output(step: PlannedStep, section: Pass) -> tuple[str, ...]:
+    """Return the output's sliced axes: the input's, renamed as the output pattern says."""
+    node = step.inputs[0]
+    names = section.sliced[node]
+    if not step.outputs:
+        return names
+    have = step.outputs[0].dataset.names
+    renames = dict(step.spec.outputs[0].renames)
+    return tuple(name if name in have else renames.get(name, name) for name in names)

@@ -1,0 +1,1 @@
+"""Run a plan block by block."""

@@ -1,0 +1,219 @@
+"""Call one plugin on one block: lay out the axes, pass the parameters, check what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs.dataset import Dataset
+from tomosaxs.errors import StepError
+from tomosaxs.parameters import check_value
+from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.runner.context import Context
+from tomosaxs.runner.device import from_device, to_device
+from tomosaxs.scan import Scan
+
+Block = NDArray[Any]
+
+
+def parameters_of(context: Context, step: PlannedStep, variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a step's parameters with the values of estimates filled in."""
+    values = {**step.values, **variant}
+    for name, reference in step.checked.postponed.items():
+        estimate = context.estimates[reference.estimate]
+        if not hasattr(estimate, reference.field):
+            raise StepError(f"{step}.{name}: the estimate {reference.estimate} has no {reference.field!r}")
+        value = getattr(estimate, reference.field)
+        declared = step.spec.parameters.get(name)
+        if declared is not None:
+            value, fault = check_value(declared, value)
+            if fault:
+                raise StepError(f"{step}.{name}: the value found by {reference.estimate} does not fit: {fault}")
+        values[name] = value
+    return values
+
+
+def target_of(context: Context, step: PlannedStep, number: int, values: dict[str, Any]) -> Any:
+    """Return what is called: the function, or the dataclass instance of this rank, set up once."""
+    if not step.spec.stateful:
+        return step.spec.target
+    key = (id(step), number)
+    if key not in context.instances:
+        instance = step.spec.target(**values)
+        if hasattr(instance, "setup"):
+            instance.setup(step.inputs[0].dataset)
+        context.instances[key] = instance
+    return context.instances[key]
+
+
+def run_step(
+    context: Context,
+    one: Pass,
+    step: PlannedStep,
+    blocks: Sequence[Block],
+    low: int,
+    caches: dict[Node, dict[Any, Any]],
+) -> list[list[Block]]:
+    """Run a step on the slices that start at `low`.
+
+    Returns
+    -------
+    list of list of array
+        For every variant of a sweep (usually one), the output blocks, of the planned type and in the
+        layout (n, \\*other axes in storage order).
+    """
+    high = low + len(blocks[0])
+    block_name = f"slices {low} to {high - 1} of {one.count}"
+    context.set_stage(f"{step}, {block_name}")
+    context.hooks.before_step(step=step, block=(low, high))
+    start = time.perf_counter()
+    results = []
+    for number, variant in enumerate(step.variants):
+        try:
+            values = parameters_of(context, step, variant)
+            results.append(_one_call(context, one, step, number, values, blocks, low, caches))
+        except StepError:
+            raise
+        except MemoryError as error:
+            raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
+        except Exception as error:  # a plugin may fail in any way: named, with its place, and all ranks end
+            raise context.fail(step, error, block_name) from error
+    seconds = time.perf_counter() - start
+    context.seconds[step.label] += seconds
+    context.hooks.after_step(step=step, block=(low, high), seconds=seconds)
+    return results
+
+
+def _one_call(
+    context: Context,
+    one: Pass,
+    step: PlannedStep,
+    number: int,
+    values: dict[str, Any],
+    blocks: Sequence[Block],
+    low: int,
+    caches: dict[Node, dict[Any, Any]],
+) -> list[Block]:
+    target = target_of(context, step, number, values)
+    arguments = {} if step.spec.stateful else values
+    rest = _rest(step.inputs[0].dataset, one.sliced[step.inputs[0]])
+    core = step.cores[0]
+    others = [name for name in rest if core is not None and name not in core] if step.halo[0] else []
+    if others:
+        return _each_other(context, one, step, target, arguments, blocks, low, others, caches)
+    ready = [
+        _to_core(block, node.dataset, one.sliced[node], wanted)
+        for block, node, wanted in zip(blocks, step.inputs, step.cores, strict=True)
+    ]
+    if step.spec.wants_scan:
+        index = np.arange(low, low + len(blocks[0]), dtype=np.intp)
+        arguments = {**arguments, step.spec.wants_scan: scan_of(context, one, step, index, core or rest, caches)}
+    if step.spec.gpu:
+        ready = [to_device(block, step.spec.array, context.comm) for block in ready]
+    answer = target(*ready, **arguments)
+    return _outputs(one, step, answer, len(blocks[0]))
+
+
+def scan_of(
+    context: Context,
+    one: Pass,
+    step: PlannedStep,
+    index: NDArray[np.intp],
+    core: tuple[str, ...],
+    caches: dict[Node, dict[Any, Any]],
+) -> Scan:
+    """Return the `Scan` of a block of the step's first input."""
+    node = step.inputs[0]
+    cache = caches.setdefault(node, {})
+    for key in [key for key in cache if key[1] not in (b"", index.tobytes())]:
+        del cache[key]
+    output = context.home(step.key) / "files"
+    return Scan(node.dataset, one.sliced[node], core, index, output, context.notes[step.label], cache)
+
+
+def _rest(dataset: Dataset, sliced: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in dataset.names if name not in sliced)
+
+
+def _to_core(block: Block, dataset: Dataset, sliced: tuple[str, ...], core: tuple[str, ...] | None) -> Block:
+    """Order the dimensions of a block as the plugin's pattern names them."""
+    rest = _rest(dataset, sliced)
+    if core is None or core == rest:
+        return block
+    return np.ascontiguousarray(np.transpose(block, [0, *(1 + rest.index(name) for name in core)]))
+
+
+def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Block]:
+    """Check and lay out what a plugin returned."""
+    wanted = step.outputs
+    if not wanted:
+        if answer is not None:
+            raise StepError(f"{step}: it is declared to return None and returned {type(answer).__name__}")
+        return []
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    if len(answers) != len(wanted):
+        raise StepError(f"{step}: it returned {len(answers)} arrays, declared are {len(wanted)}")
+    made = []
+    for position, (array, node) in enumerate(zip(answers, wanted, strict=True)):
+        array = from_device(array)
+        if not isinstance(array, np.ndarray):
+            raise StepError(f"{step}: it returned {type(array).__name__}, not an array")
+        plain = node.dataset if not step.swept else _unswept(node.dataset, step)
+        rest = _rest(plain, one.sliced[node])
+        core = _output_core(step, position, plain, rest)
+        planned = (count, *(plain.axis(name).size for name in core))
+        if array.shape != planned:
+            raise StepError(f"{step}: it returned shape {array.shape}, planned was {planned}")
+        if array.dtype.kind == "c" and plain.dtype.kind != "c":
+            raise StepError(f"{step}: it returned complex values, planned was {plain.dtype}")
+        array = np.asarray(array, dtype=plain.dtype)
+        if core != rest:
+            array = np.transpose(array, [0, *(1 + core.index(name) for name in rest)])
+        made.append(np.ascontiguousarray(array))
+    return made
+
+
+def _unswept(dataset: Dataset, step: PlannedStep) -> Dataset:
+    return Dataset(dataset.axes[len(step.checked.entry.sweeps) :], dataset.dtype)
+
+
+def _output_core(step: PlannedStep, position: int, plain: Dataset, rest: tuple[str, ...]) -> tuple[str, ...]:
+    core = step.spec.outputs[position].core_of(plain.names)
+    return core if core is not None and set(core) == set(rest) else rest
+
+
+def _each_other(
+    context: Context,
+    one: Pass,
+    step: PlannedStep,
+    target: Any,
+    arguments: dict[str, Any],
+    blocks: Sequence[Block],
+    low: int,
+    others: list[str],
+    caches: dict[Node, dict[Any, Any]],
+) -> list[Block]:
+    """A halo slices its axis alone: run the plugin for every position along the other axes."""
+    if step.spec.wants_scan:
+        raise StepError(f"{step}: a plugin with a halo that takes a Scan needs data of one sliced axis")
+    node = step.inputs[0]
+    rest = _rest(node.dataset, one.sliced[node])
+    core = step.cores[0] or ()
+    sizes = [node.dataset.axis(name).size for name in others]
+    front = [0, *(1 + rest.index(name) for name in (*others, *core))]
+    block = np.transpose(blocks[0], front)
+    pieces = [
+        np.asarray(target(np.ascontiguousarray(block[(slice(None), *place)]), **arguments))
+        for place in np.ndindex(*sizes)
+    ]
+    stacked = np.stack(pieces, axis=1).reshape(len(block), *sizes, *pieces[0].shape[1:])
+    back = np.transpose(stacked, np.argsort(front))
+    planned = step.outputs[0].dataset
+    wanted = (len(block), *(planned.axis(name).size for name in rest))
+    if back.shape != wanted:
+        raise StepError(f"{step}: it returned shape {pieces[0].shape}, which does not fit the planned {wanted}")
+    return [np.ascontiguousarray(back, dtype=planned.dtype)]

@@ -1,0 +1,142 @@
+"""Run an estimator: fixed tiles of its selection, combined in their order, so that ranks do not matter."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from tomosaxs.blocks import block_ranges, share
+from tomosaxs.codec import decode, encode
+from tomosaxs.errors import StepError, Stop
+from tomosaxs.plan import Pass, PlannedStep
+from tomosaxs.plugin import Estimate
+from tomosaxs.runner.call import parameters_of, scan_of
+from tomosaxs.runner.context import Context
+from tomosaxs.runner.sections import PassRunner
+
+
+def run_estimate(context: Context, one: Pass) -> Estimate:
+    """Run the steps of an estimate pass on the selection, then the estimator; the value reaches all ranks."""
+    step = one.estimator
+    if step is None:
+        raise StepError("an estimate pass without an estimator")
+    context.log(f"pass {one.number}: {step.label}: {one.count} slices, {one.fraction:.0%} of the data")
+    runner = PassRunner(context, one)
+    tile = step.spec.tile if step.spec.streaming else 1
+    tiles = -(-one.count // tile)
+    low, high = share(tiles, context.comm.size, context.comm.rank)
+    low, high = low * tile, min(high * tile, one.count)
+    size = max(tile, one.block // tile * tile)
+    values = parameters_of(context, step, {})
+    parts: list[Any] = []
+    for start, end in block_ranges(low, high, size):
+        pieces = runner.carry(start, end)[step.inputs[0]]
+        block = pieces[0][0]
+        if step.spec.streaming:
+            for first in range(start, end, tile):
+                last = min(first + tile, end)
+                parts.append(_update(context, one, step, values, block[first - start : last - start], first))
+        else:
+            parts.append(np.ascontiguousarray(block))
+    gathered = context.comm.gather(parts)
+    plain: Any = None
+    if context.comm.rank == 0:
+        everything = [part for rank_parts in gathered or [] for part in rank_parts]
+        plain = estimate_to_plain(_finish(context, one, step, values, everything))
+    context.set_stage(f"{step}, waiting for the value")
+    return estimate_from_plain(context.comm.bcast(plain))
+
+
+def _state(instance: Any) -> dict[str, Any]:
+    return {f.name: getattr(instance, f.name) for f in dataclasses.fields(instance) if not f.init}
+
+
+def _update(
+    context: Context, one: Pass, step: PlannedStep, values: dict[str, Any], block: Any, first: int
+) -> dict[str, Any]:
+    context.set_stage(f"{step}, slices {first} to {first + len(block) - 1} of {one.count}")
+    start = time.perf_counter()
+    try:
+        instance = step.spec.target(**values)
+        if step.spec.wants_scan:
+            instance.update(block, **{step.spec.wants_scan: _scan(context, one, step, first, len(block))})
+        else:
+            instance.update(block)
+    except Exception as error:  # a plugin may fail in any way: named, with its place
+        raise context.fail(step, error, f"slices {first} to {first + len(block) - 1}") from error
+    context.seconds[step.label] += time.perf_counter() - start
+    return _state(instance)
+
+
+def _scan(context: Context, one: Pass, step: PlannedStep, first: int, count: int) -> Any:
+    node = step.inputs[0]
+    index = np.arange(first, first + count, dtype=np.intp)
+    rest = tuple(name for name in node.dataset.names if name not in one.sliced[node])
+    return scan_of(context, one, step, index, step.cores[0] or rest, {})
+
+
+def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, Any], parts: list[Any]) -> Estimate:
+    context.set_stage(f"{step}, combining")
+    start = time.perf_counter()
+    try:
+        if step.spec.streaming:
+            total = _revive(step, values, parts[0])
+            for part in parts[1:]:
+                total.combine(_revive(step, values, part))
+            found = total.result()
+        else:
+            arguments = dict(values)
+            if step.spec.wants_scan:
+                arguments[step.spec.wants_scan] = _scan(context, one, step, 0, one.count)
+            found = step.spec.target(np.concatenate(parts), **arguments)
+    except Stop:
+        raise
+    except Exception as error:  # a plugin may fail in any way: named, with its place
+        raise context.fail(step, error, "combining its parts") from error
+    if not isinstance(found, Estimate):
+        raise StepError(f"{step}: it returned {type(found).__name__}, not an Estimate")
+    context.seconds[step.label] += time.perf_counter() - start
+    return found
+
+
+def _revive(step: PlannedStep, values: dict[str, Any], state: dict[str, Any]) -> Any:
+    instance = step.spec.target(**values)
+    for name, value in state.items():
+        setattr(instance, name, value)
+    return instance
+
+
+def estimate_to_plain(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate as plain numbers, text and arrays."""
+    return {
+        "value": estimate.value,
+        "units": estimate.units,
+        "uncertainty": float(estimate.uncertainty),
+        "confidence": float(estimate.confidence),
+        "messages": list(estimate.messages),
+        "details": dict(estimate.details),
+        "pictures": dict(estimate.pictures),
+    }
+
+
+def estimate_from_plain(plain: dict[str, Any]) -> Estimate:
+    """Return the estimate that `estimate_to_plain` took apart."""
+    return Estimate(**{**plain, "messages": tuple(plain["messages"])})
+
+
+def save_estimate(context: Context, step: PlannedStep, estimate: Estimate) -> None:
+    """Keep an estimate for a later --resume."""
+    home = context.home(step.key)
+    home.mkdir(parents=True, exist_ok=True)
+    part = home / "estimate.part"
+    part.write_bytes(encode(estimate_to_plain(estimate)).tobytes())
+    part.replace(home / "estimate.bin")
+
+
+def load_estimate(context: Context, step: PlannedStep) -> Estimate | None:
+    """Return the estimate that an earlier run kept under the same key, or None."""
+    file = context.home(step.key) / "estimate.bin"
+    return estimate_from_plain(decode(np.fromfile(file, np.uint8))) if file.is_file() else None

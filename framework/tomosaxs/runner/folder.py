@@ -1,0 +1,101 @@
+"""The output folder: made, checked, locked, and left as it should be."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from tomosaxs.errors import InputError
+
+RESULT = "result.nxs"
+
+
+class Lock:
+    """Refuses a second run into the same folder; freed by the system however the run ends."""
+
+    def __init__(self, work: Path) -> None:
+        self.path = work / "lock"
+        self.handle: IO[str] | None = None
+
+    def take(self) -> str:
+        """Take the lock; return a warning where the file system has no locks, else an empty text.
+
+        Raises
+        ------
+        InputError
+            When another run holds it; the message says which.
+        """
+        self.handle = self.path.open("a+")
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.handle.seek(0)
+            holder = self.handle.read().strip() or "another run"
+            self.handle.close()
+            self.handle = None
+            raise InputError(
+                f"{self.path.parent.parent}: {holder} is writing here; wait for it or choose another -o"
+            ) from None
+        except OSError as error:
+            return f"{self.path}: this file system has no locks ({error}); two runs into one folder are not refused"
+        self.handle.truncate(0)
+        self.handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self.handle.flush()
+        return ""
+
+    def free(self) -> None:
+        """Give the lock back."""
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
+
+
+def prepare(folder: Path, inputs: Iterable[Path]) -> None:
+    """Make the folder and refuse what would lose data.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written, is a file, or its result.nxs is one of the inputs.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output {folder} is a file, not a folder; choose another with -o")
+    target = (folder / RESULT).resolve()
+    for path in inputs:
+        if path.resolve() == target:
+            raise InputError(f"input and output are the same file, {target}; choose another folder with -o")
+    try:
+        (folder / ".work").mkdir(parents=True, exist_ok=True)
+        probe = folder / ".work" / f"probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"output folder {folder} cannot be written: {error}; choose another with -o") from error
+
+
+def clear_work(folder: Path) -> None:
+    """Remove unfinished data of earlier runs (not the lock)."""
+    for path in (folder / ".work").glob("*"):
+        if path.name == "lock":
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove_work(folder: Path) -> None:
+    """Remove the work folder with everything in it."""
+    shutil.rmtree(folder / ".work", ignore_errors=True)
+
+
+def note_state(folder: Path, state: str, text: str) -> None:
+    """Leave a note on how the run ended, for ``--resume`` and for people."""
+    if (folder / ".work").is_dir():
+        (folder / ".work" / "state.json").write_text(json.dumps({"state": state, "text": text}))

@@ -1,0 +1,320 @@
+"""Run a plan from the first read to the finished result."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tomosaxs import __version__
+from tomosaxs.communicator import Communicator
+from tomosaxs.errors import InputError, Stop, TomosaxsError
+from tomosaxs.plan import Plan, describe
+from tomosaxs.plan.keys import versions
+from tomosaxs.plan.memory import peak_memory
+from tomosaxs.plugin import Estimate
+from tomosaxs.registry import manager
+from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.runner.context import Context, Log
+from tomosaxs.runner.estimates import run_estimate, save_estimate
+from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
+from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
+from tomosaxs.runner.sections import run_section
+
+
+class Run:
+    """One run of a plan into a folder.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    comm : Communicator
+        The ranks; all of them construct and call this alike.
+    folder : Path
+        Output folder.
+    resume : bool
+        Use what an earlier run finished.
+    """
+
+    def __init__(self, plan: Plan, comm: Communicator, folder: Path, *, resume: bool, log: Log, threads: int) -> None:
+        self.plan, self.comm, self.folder, self.resume, self.threads = plan, comm, folder, resume, threads
+        self.log = log
+        self.lock = Lock(folder / ".work")
+        self.started = datetime.datetime.now(datetime.timezone.utc)
+        self.clock = time.perf_counter()
+        self.context = Context(plan, comm, folder, log, hooks=manager().hook)
+        self.sums = Checksums(self._files())
+
+    def _files(self) -> list[Path]:
+        return [path for each in self.plan.inputs for path in (each.source.files or (each.checked.path,))]
+
+    def __call__(self) -> Result:
+        """Run everything; return the result (whole on rank 0's disk when this returns)."""
+        self._agree(self._open_folder)
+        try:
+            with self.comm.watched(self.folder / ".work" / "ranks") as status:
+                self.context.status = status
+                self._passes()
+                self.context.set_stage("writing the result")
+                result = self._result()
+                if self.comm.rank == 0:
+                    self._write(result)
+                self.comm.barrier()
+        except Stop as stop:
+            self._leave_pictures(stop)
+            raise
+        finally:
+            self.lock.free()
+        return result
+
+    def _agree(self, action: Any) -> None:
+        """Do something on rank 0; a failure there is a failure of all ranks, with the same message."""
+        text = None
+        if self.comm.rank == 0:
+            try:
+                action()
+            except TomosaxsError as error:
+                text = str(error)
+        text = self.comm.bcast(text)
+        if text is not None:
+            error = InputError(text)
+            error.everywhere = True
+            raise error
+
+    def _open_folder(self) -> None:
+        prepare(self.folder, self._files())
+        warning = self.lock.take()
+        if warning:
+            self.context.messages.append(warning)
+        if not self.resume:
+            clear_work(self.folder)
+        need, free = self.plan.disk, shutil.disk_usage(self.folder).free
+        if need > free:
+            raise InputError(f"{self.folder}: the run writes {need / 1e9:.3g} GB and {free / 1e9:.3g} GB are free")
+
+    def _passes(self) -> None:
+        context, plan = self.context, self.plan
+        found = self.comm.bcast(self._found() if self.comm.rank == 0 else None)
+        ready = {node for node in plan.nodes if node.number in found["ready"]}
+        place_stores(context, self.resume)
+        for label, plain in found["estimates"].items():
+            context.estimates[label] = Estimate(**{**plain, "messages": tuple(plain["messages"])})
+            context.reused.add(label)
+        chosen = [one for one in plan.passes if one.number in found["passes"]]
+        todo = {step.label for one in chosen for step in one.all_steps}
+        context.reused.update(step.label for step in plan.steps if step.label not in todo)
+        if context.reused:
+            self.log("taken from the earlier run: " + ", ".join(sorted(context.reused)))
+        context.hooks.before_run(plan=plan, output=self.folder)
+        self.sums.start(self.comm.rank == 0)
+        for one in chosen:
+            if one.estimator is not None:
+                estimate = run_estimate(context, one)
+                for repeated in one.steps:  # the main pass runs them again and counts for itself
+                    context.notes.pop(repeated.label, None)
+                context.estimates[one.estimator.label] = estimate
+                if self.comm.rank == 0:
+                    save_estimate(context, one.estimator, estimate)
+                    self._say(one.estimator.label, estimate)
+            else:
+                run_section(context, one)
+
+    def _found(self) -> dict[str, Any]:
+        """Return what is finished already and which passes are left (decided on rank 0)."""
+        from tomosaxs.runner.estimates import estimate_to_plain
+
+        ready = place_stores(self.context, self.resume)
+        estimates = {}
+        if self.resume:
+            for one in self.plan.passes:
+                kept = known_estimate(self.context, one)
+                if kept is not None and one.estimator is not None:
+                    estimates[one.estimator.label] = estimate_to_plain(kept)
+        left = passes_to_run(self.context, ready, set(estimates))
+        return {
+            "ready": [node.number for node in ready],
+            "estimates": estimates,
+            "passes": [one.number for one in left],
+        }
+
+    def _say(self, label: str, estimate: Estimate) -> None:
+        value = estimate.value
+        if isinstance(value, (int, float)):
+            line = f"{label} = {value:.6g} {estimate.units}"
+            if estimate.uncertainty == estimate.uncertainty:
+                line += f" +- {estimate.uncertainty:.2g}"
+            if estimate.confidence == estimate.confidence:
+                line += f", confidence {estimate.confidence:.2f}"
+            self.log(line)
+        for message in estimate.messages:
+            self.log(f"{label}: {message}")
+
+    def _result(self) -> Result:
+        plan, context = self.plan, self.context
+        seconds = self.comm.gather(dict(context.seconds)) or [dict(context.seconds)]
+        peaks = self.comm.gather(peak_memory()) or [0]
+        self._gather_notes()
+        listing = plan.checked.process_list
+        result = Result(
+            folder=self.folder,
+            path=self.folder / RESULT,
+            title=listing.title or "",
+            list_text=listing.text,
+            list_file=listing.file,
+            settings=tuple(listing.settings),
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            estimates=dict(context.estimates),
+            estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
+            software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
+            messages=[*plan.messages, *context.messages],
+            started=self.started.isoformat(timespec="seconds"),
+            ranks=self.comm.size,
+            threads=self.threads,
+            peak_memory=int(sum(peaks)),
+        )
+        for node in plan.saved:
+            if node.store is not None:
+                made_by = node.made_by.label if node.made_by is not None else ""
+                result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by))
+        for step in plan.steps:
+            spent = max(rank.get(step.label, 0.0) for rank in seconds)
+            result.steps.append(self._record(step, spent))
+        return result
+
+    def _gather_notes(self) -> None:
+        """Add up what plugins noted on all ranks; a selection ran its steps a second time, so only sections count."""
+        notes = self.comm.gather({label: dict(found) for label, found in self.context.notes.items()}) or []
+        for step in self.plan.steps:
+            total: dict[str, int] = {}
+            for rank in notes:
+                for text, count in rank.get(step.label, {}).items():
+                    total[text] = total.get(text, 0) + count
+            for text, count in total.items():
+                if count:
+                    message = f"{step.label}: {text.replace('{count}', str(count))}"
+                    self.context.messages.append(message)
+                    self.log(message)
+
+    def _record(self, step: Any, seconds: float) -> StepRecord:
+        given = dict(step.checked.entry.parameters)
+        resolved = dict(step.values)
+        for name, reference in step.checked.postponed.items():
+            resolved[name] = getattr(self.context.estimates.get(reference.estimate), reference.field, None)
+        for name, values in step.checked.entry.sweeps.items():
+            given[name] = resolved[name] = {"sweep": list(values)}
+        package = step.spec.target.__module__.split(".")[0]
+        version = __version__ if package == "tomosaxs_plugins" else versions().get(package, "")
+        return StepRecord(
+            step.number, step.label, step.spec.name, version, step.spec.summary, given, resolved,
+            tuple(step.spec.cite), seconds, step.spec.determinism, step.label in self.context.reused,
+        )  # fmt: skip
+
+    def _write(self, result: Result) -> None:
+        """Write everything under temporary names, then rename: result.nxs last."""
+        from tomosaxs.report import write_report
+
+        sums = self.sums.wait()
+        for each in self.plan.inputs:
+            files = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
+            dataset = each.source.dataset
+            result.inputs.append(
+                InputRecord(
+                    each.checked.entry.name, each.checked.spec.name, each.checked.path, files,
+                    dataset.shape, dataset.names, each.source.messages,
+                )  # fmt: skip
+            )
+        result.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        result.seconds = time.perf_counter() - self.clock
+        parts = self.folder / ".work" / "out"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
+        files = [path for out in self.plan.checked.outputs for path in out.spec.target(result, parts, **out.values)]
+        extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
+        self._move_side_outputs(result)
+        write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
+        for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
+            os.replace(path, self.folder / path.name)
+        from tomosaxs.store import Store
+
+        result.datasets = [
+            SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
+            for s in result.datasets
+        ]
+        self.context.hooks.after_run(plan=self.plan, output=self.folder)
+
+    def _move_side_outputs(self, result: Result) -> None:
+        """Files of saving steps: from the work folder to a folder named after the step."""
+        for step in self.plan.steps:
+            made = self.context.home(step.key) / "files"
+            if step.outputs or step.spec.kind == "estimator" or not made.is_dir():
+                continue
+            target = self.folder / step.label
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(made, target)
+            result.side_outputs.append(target)
+
+    def _leave_pictures(self, stop: Stop) -> None:
+        from tomosaxs.report.pictures import write_png
+
+        if self.comm.rank == 0:
+            for name, picture in stop.pictures.items():
+                write_png(self.folder / f"{name}.png", picture)
+                self.log(f"picture: {self.folder / name}.png")
+
+    def clean(self) -> None:
+        """Remove unfinished data once the result is whole."""
+        if self.comm.rank == 0:
+            remove_work(self.folder)
+
+
+class Checksums:
+    """sha256 of every input, made beside the run; a file that changes meanwhile is an error."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = [path for path in dict.fromkeys(files) if path.is_file()]
+        self.before = {path: _stamp(path) for path in self.files}
+        self.sums: dict[Path, str] = {}
+        self.thread: threading.Thread | None = None
+
+    def start(self, here: bool) -> None:
+        """Begin, where `here` is true, in a thread of its own (hashing leaves the interpreter free)."""
+        if here:
+            self.thread = threading.Thread(target=self._run, daemon=True)
+            self.thread.start()
+
+    def _run(self) -> None:
+        for path in self.files:
+            found = hashlib.sha256()
+            with path.open("rb") as handle:
+                while chunk := handle.read(1 << 22):
+                    found.update(chunk)
+            self.sums[path] = found.hexdigest()
+
+    def wait(self) -> dict[Path, str]:
+        """Return the sums.
+
+        Raises
+        ------
+        InputError
+            When a file changed since the run began.
+        """
+        if self.thread is not None:
+            self.thread.join()
+        for path, before in self.before.items():
+            if _stamp(path) != before:
+                raise InputError(f"input {path} changed while it was read; run again once it is complete")
+        return self.sums
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,151 @@
+"""Run a pass: every rank takes a contiguous range of slices and carries blocks through all its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tomosaxs.blocks import block_ranges, read_block, share, write_block
+from tomosaxs.dataset import CroppedReader, Reader
+from tomosaxs.errors import InputError, StepError
+from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.runner.call import Block, run_step
+from tomosaxs.runner.context import Context
+from tomosaxs.store import flush
+
+Piece = tuple[Block, int]
+"""A block and the flat position of its first slice."""
+
+
+def reader_of(node: Node) -> Reader:
+    """Return how a dataset that is not made in this pass is read."""
+    if node.origin is not None:
+        crop = tuple(node.selection.get(name, slice(None)) for name in node.origin.dataset.names)
+        return CroppedReader(reader_of(node.origin), crop)
+    if node.source is not None:
+        return node.source.reader
+    if node.store is None:
+        raise StepError(f"dataset {node.name} was to be stored and is not")
+    return node.store.reader()
+
+
+class PassRunner:
+    """Carries blocks through the steps of one pass on this rank."""
+
+    def __init__(self, context: Context, one: Pass) -> None:
+        self.context, self.one = context, one
+        self.readers = {node: reader_of(node) for node in one.reads}
+        self.caches: dict[Node, dict[Any, Any]] = {}
+        last = {node: number for number, step in enumerate(one.all_steps) for node in step.inputs}
+        self.last_use = last
+
+    def dimensions(self, node: Node) -> list[int]:
+        """Return the dimensions of a dataset that are sliced in this pass."""
+        names = node.dataset.names
+        return [names.index(name) for name in self.one.sliced[node]]
+
+    def stored_dimensions(self, node: Node) -> list[int]:
+        """Return the sliced dimensions of an output, not counting the axes of a sweep."""
+        step = node.made_by
+        swept = len(step.checked.entry.sweeps) if step is not None else 0
+        return [dimension - swept for dimension in self.dimensions(node)]
+
+    def carry(self, low: int, high: int) -> dict[Node, list[Piece]]:
+        """Run all steps on the slices [low, high); return what is wanted afterwards.
+
+        For every dataset to be stored, and for the estimator's input, a list of pieces: one, or one
+        a combination of swept values.
+        """
+        one, halo = self.one, self.one.halo
+        first, last = max(0, low - halo), min(one.count, high + halo)
+        pieces: dict[Node, Piece] = {}
+        kept: dict[Node, list[Piece]] = {}
+        for number, step in enumerate(one.steps):
+            inputs = self._inputs(step, pieces, first, last)
+            start = inputs[0][1]
+            outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches)
+            for position, node in enumerate(step.outputs):
+                made = [(variant[position], start) for variant in outputs]
+                made = [self._shrink(step, piece) for piece in made]
+                pieces[node] = made[0]
+                if node in one.stores:
+                    kept[node] = made
+            for node in [n for n in pieces if self.last_use.get(n, -1) <= number and n not in self._wanted()]:
+                del pieces[node]
+        if one.estimator is not None:
+            kept[one.estimator.inputs[0]] = self._inputs(one.estimator, pieces, first, last)[:1]
+        return {node: [_cut(piece, low, high) for piece in made] for node, made in kept.items()}
+
+    def _wanted(self) -> set[Node]:
+        return set(self.one.estimator.inputs) if self.one.estimator is not None else set()
+
+    def _inputs(self, step: PlannedStep, pieces: dict[Node, Piece], first: int, last: int) -> list[Piece]:
+        for node in step.inputs:
+            if node not in pieces:
+                self.context.set_stage(f"{step}, reading slices {first} to {last - 1} of {self.one.count}")
+                try:
+                    block = read_block(self.readers[node], self.dimensions(node), first, last)
+                except (OSError, InputError) as error:
+                    raise self.context.fail(step, error, f"reading slices {first} to {last - 1}") from error
+                pieces[node] = (block, first)
+        found = [pieces[node] for node in step.inputs]
+        start = max(low for _, low in found)
+        end = min(low + len(block) for block, low in found)
+        return [_cut(piece, start, end) for piece in found]
+
+    def _shrink(self, step: PlannedStep, piece: Piece) -> Piece:
+        """After a step with a halo its outermost slices are not right, except at the ends of the data."""
+        block, low = piece
+        width, high = step.halo[1], piece[1] + len(piece[0])
+        start = low + width if low > 0 else low
+        end = high - width if high < self.one.count else high
+        return _cut((block, low), start, end)
+
+
+def _cut(piece: Piece, low: int, high: int) -> Piece:
+    block, start = piece
+    if start == low and start + len(block) == high:
+        return piece
+    return block[low - start : high - start], low
+
+
+def run_section(context: Context, one: Pass) -> None:
+    """Run a section on this rank's share and store what later passes or the result need."""
+    comm = context.comm
+    for node in one.stores:
+        store = node.store
+        if store is not None and comm.rank == 0:
+            store.create(node.dataset.shape, node.dataset.dtype)
+    if comm.rank == 0:
+        for step in one.steps:
+            if not step.outputs:
+                (context.home(step.key) / "files").mkdir(parents=True, exist_ok=True)
+    comm.barrier()
+    targets = {node: node.store.open("r+") for node in one.stores if node.store is not None}
+    runner = PassRunner(context, one)
+    low, high = share(one.count, comm.size, comm.rank)
+    ranges = block_ranges(low, high, one.block)
+    for number, (start, end) in enumerate(ranges, start=1):
+        done = runner.carry(start, end)
+        for node, made in done.items():
+            _write(targets[node], runner.stored_dimensions(node), made)
+        names = ", ".join(step.label for step in one.steps)
+        context.progress(f"pass {one.number}: {names}: block {number} of {len(ranges)} on rank 0")
+    for node, target in targets.items():
+        context.set_stage(f"pass {one.number}, writing {node.name}")
+        flush(target)
+    comm.barrier()
+    if comm.rank == 0:
+        for node in one.stores:
+            if node.store is not None:
+                node.store.finish({"key": node.key, "name": node.name})
+        for step in one.steps:
+            if not step.outputs:
+                (context.home(step.key) / "done.json").write_text("{}")
+
+
+def _write(target: Any, dimensions: list[int], made: list[Piece]) -> None:
+    """Put blocks into a store; the combinations of a sweep lie along its leading axes."""
+    leading = target.ndim - (made[0][0].ndim - 1 + len(dimensions))
+    variants = target.reshape(-1, *target.shape[leading:]) if leading else target[None]
+    for variant, (block, low) in zip(variants, made, strict=True):
+        write_block(variant, dimensions, low, block)

@@ -1,0 +1,40 @@
+"""Transmission to attenuation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
+from tomosaxs_plugins.corrections.kernels import minus_logarithm
+
+
+def _shape(data: Dataset, *, minimum: float) -> Output:
+    return Output((), "float32", "attenuation", "")
+
+
+@plugin(shape=_shape, memory=1.0)
+def minus_log(
+    data: Pointwise,
+    scan: Scan,
+    *,
+    minimum: Annotated[float, Param("transmissions below this are raised to it", gt=0, le=1)] = 1e-4,
+) -> Pointwise:
+    """Turn transmission into attenuation: the negative natural logarithm.
+
+    The law of Beer and Lambert makes -ln(T) the line integral of the attenuation coefficient. Transmissions below
+    `minimum` (noise may make them zero or negative) are raised to it first; their number is reported.
+
+    Parameters
+    ----------
+    data : (n, ...) array
+        Transmission; any slicing.
+
+    Returns
+    -------
+    (n, ...) float32 array
+        Line integrals of the attenuation, without units.
+    """
+    attenuation, raised = minus_logarithm(data, minimum)
+    if raised:
+        scan.note(f"{{count}} transmissions below {minimum:g} were raised to it", raised)
+    return attenuation

@@ -1,0 +1,176 @@
+"""Reconstruction of slices, by whichever library the list names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs import (
+    Axis,
+    Dataset,
+    InputError,
+    Output,
+    Param,
+    Scan,
+    Sinograms,
+    VolumeSlices,
+    backends,
+    did_you_mean,
+    plugin,
+)
+from tomosaxs import convert as convert_units
+
+Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
+
+
+def _columns(data: Dataset) -> Axis:
+    """Return the axis across the beam: of a detector, or of a raster."""
+    return data.axis("x") if "x" in data.names else data.axis("detector_x")
+
+
+def pixel_size(data: Dataset) -> float | None:
+    """Return the distance of neighbouring columns in metres, or None where it is not known."""
+    axis = _columns(data)
+    if axis.values is not None and axis.size > 1 and axis.units not in ("", "px"):
+        step = abs(float(axis.values[-1] - axis.values[0])) / (axis.size - 1)
+        return convert_units(step, axis.units, "m") if step > 0 else None
+    found = data.quantity("pixel_size_x")
+    return convert_units(found.value, found.units, "m") if found is not None and axis.name == "detector_x" else None
+
+
+def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
+    """Make ``auto`` concrete and refuse what the chosen backend cannot do."""
+    columns, angles = _columns(data), data.axis("rotation_angle")
+    if angles.values is None:
+        raise InputError("the rotation angles are not known; give them in the input")
+    if angles.size < 2:
+        raise InputError(f"{angles.size} projection is too few to reconstruct from")
+    if len(np.unique(np.diff(columns.index))) > 1:
+        raise InputError(f"the crop of {columns.name} leaves columns out in between: take a range with one step")
+    algorithm, asked = parameters["algorithm"], parameters["backend"]
+    known = backends("reconstruct")
+    if asked != "auto":
+        if asked not in known:
+            raise InputError(f"no backend {asked!r}{did_you_mean(asked, [*known, 'auto'])}")
+        chosen = known[asked].load()
+        reason = chosen.missing()
+        if reason:
+            raise InputError(f"backend {asked}: {reason}")
+        if algorithm not in chosen.algorithms:
+            raise InputError(f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}")
+        return {}
+    return {"backend": _automatic(algorithm)}
+
+
+def _automatic(algorithm: str) -> str:
+    """Return tomosaxs unless a GPU is found, or the first installed backend that has the algorithm."""
+    usable, reasons = [], []
+    entries = backends("reconstruct")
+    for name in sorted(entries, key=lambda word: (word != "tomosaxs", word)):
+        reason = entries[name].missing()
+        if reason:
+            reasons.append(f"{name}: {reason}")
+            continue
+        found = entries[name].load()
+        reason = found.missing()
+        if reason:
+            reasons.append(f"{name}: {reason}")
+        elif algorithm in found.algorithms:
+            usable.append((name, found))
+    if not usable:
+        raise InputError(f"no installed backend has the algorithm {algorithm!r}" + "".join(f"; {r}" for r in reasons))
+    return next((name for name, found in usable if found.has_gpu()), usable[0][0])
+
+
+def _shape(data: Dataset, *, size: int | None, **rest: Any) -> Output:
+    columns = _columns(data)
+    pixel = pixel_size(data)
+    count = size or columns.size
+    grid = np.arange(count) - (count - 1) / 2
+    values, units = (grid * pixel, "m") if pixel is not None else (grid, "px")
+    axes = tuple(Axis(name, count, values, units) for name in ("y", "x"))
+    return Output(axes, "float32", "attenuation", "1/m" if pixel is not None else "1/px")
+
+
+def _memory(slices: int, data: Dataset, *, size: int | None, **rest: Any) -> float:
+    width, angles = _columns(data).size, data.axis("rotation_angle").size
+    count = size or width
+    return slices * 4.0 * (2.2 * angles * 2 * max(64, 1 << (2 * width - 1).bit_length()) + count * count)
+
+
+@plugin(shape=_shape, check=_check, memory=_memory, cite=("10.1137/1.9780898719277",))
+def reconstruct(
+    data: Sinograms,
+    scan: Scan,
+    *,
+    centre: Annotated[float | None, Param("rotation axis on the full, unbinned detector row, 0-based", unit="px")] = None,
+    backend: Annotated[str, Param("auto, or the library that reconstructs")] = "auto",
+    algorithm: Annotated[str, Param("fbp, backproject, gridrec, sirt, cgls ... as the backend has")] = "fbp",
+    filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",  # noqa: A002
+    padding: Annotated[Literal["zero", "edge"], Param("what lies beside the detector")] = "edge",
+    iterations: Annotated[int | None, Param("of the iterative algorithms", ge=1, le=10000)] = None,
+    size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
+    mask: Annotated[float | None, Param("set to zero outside this fraction of the width", gt=0, le=1.5)] = None,
+) -> VolumeSlices:
+    """Reconstruct slices from sinograms with the backend that the list names.
+
+    Slices are square, of the detector's width, the rotation axis at pixel (N - 1) / 2, and hold the attenuation
+    coefficient in 1/m where the pixel size is known, else in 1/px. Every backend gives the same grid, orientation
+    and units: detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from
+    the axis. ``fbp`` always means filtered backprojection; ``auto`` is tomosaxs unless a GPU is found.
+
+    Parameters
+    ----------
+    data : (n, angles, columns) array
+        Line integrals of the attenuation (after minus_log).
+
+    Returns
+    -------
+    (n, size, size) float32 array
+        Attenuation coefficient.
+
+    Raises
+    ------
+    InputError
+        When the sinograms hold NaN or infinity, or the axis lies off the detector.
+
+    Notes
+    -----
+    A. C. Kak and M. Slaney, Principles of computerized tomographic imaging (10.1137/1.9780898719277).
+    """
+    columns = _columns(scan.dataset)
+    step = int(columns.index[1] - columns.index[0]) if columns.size > 1 else 1
+    axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.index[0])) / step
+    if not 0 <= axis <= columns.size - 1:
+        last = int(columns.index[-1])
+        raise InputError(
+            f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
+        )
+    _refuse_nan(data, scan)
+    chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
+    volume: NDArray[np.float32] = chosen.reconstruct(
+        np.ascontiguousarray(data, dtype=np.float32),
+        scan.angles,
+        axis,
+        algorithm=algorithm,
+        filter=filter,
+        padding=padding,
+        iterations=iterations,
+        size=size,
+        mask_ratio=mask,
+    )
+    pixel = pixel_size(scan.dataset)
+    return volume if pixel is None else volume * np.float32(1.0 / pixel)
+
+
+def _refuse_nan(data: Sinograms, scan: Scan) -> None:
+    if data.size == 0 or np.isfinite(np.sum(data, dtype=np.float64)):
+        return
+    bad = ~np.isfinite(data)
+    rows = np.flatnonzero(bad.any(axis=(1, 2)))
+    raise InputError(
+        f"{int(bad.sum())} values of the sinograms are NaN or infinite, first in row {int(scan.positions[rows[0]])}: "
+        "one of them would spread over its whole slice; correct or crop them before this step"
+    )

@@ -1,0 +1,1 @@
+"""Ready-made process lists, shipped with the package."""
