@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, did_you_mean, plugin
 
 
-def divide_by_monitor(
-    data: NDArray[Any], monitor: NDArray[Any], reference: float = 1.0
-) -> NDArray[np.float32]:
+def divide_by_monitor(data: NDArray[Any], monitor: NDArray[Any], reference: float = 1.0) -> NDArray[np.float32]:
     """Return ``data * reference / monitor``, NaN where the monitor is not a positive number.
 
     Parameters
@@ -65,9 +63,7 @@ def _check(dataset: Dataset, *, monitor: str, **_: Any) -> None:
 
 def _shape(dataset: Dataset, *, reference: str, **_: Any) -> Output:
     scaled = reference != "none"
-    return Output(
-        (), label=dataset.label if scaled else "transmission", units=dataset.units if scaled else ""
-    )
+    return Output((), label=dataset.label if scaled else "transmission", units=dataset.units if scaled else "")
 
 
 @plugin(check=_check, shape=_shape)

@@ -192,9 +192,7 @@ class AzimuthalIntegrate:
     splitting: Annotated[
         Literal["full", "bbox", "no"], Param("how a pixel is shared among bins: by area, by extent, not at all")
     ] = "full"
-    error_model: Annotated[
-        Literal["none", "poisson", "azimuthal"], Param("how uncertainties are found")
-    ] = "none"
+    error_model: Annotated[Literal["none", "poisson", "azimuthal"], Param("how uncertainties are found")] = "none"
     normalise: Annotated[str | None, Param("divide by this companion of the data, for instance monitor")] = None
 
     _engine: IntegrationBackend | None = field(default=None, init=False, repr=False)

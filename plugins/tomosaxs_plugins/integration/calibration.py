@@ -61,9 +61,11 @@ def read_poni(path: Path, frame_shape: tuple[int, int] | None = None) -> Detecto
     if text.get("splinefile", "None") not in ("", "None"):
         raise ValueError("detectors with a distortion (SplineFile) cannot be described by one flat grid of pixels")
     pixel1, pixel2, shape, orientation = _poni_detector(text)
-    values = [float(text[name]) for name in wanted]
+    values = {name: float(text[name]) for name in wanted}
     wavelength = float(text["wavelength"]) if text.get("wavelength", "None") not in ("", "None") else None
-    geometry = DetectorGeometry(*values, pixel1, pixel2, wavelength, shape or frame_shape)
+    geometry = DetectorGeometry(
+        **values, pixel1=pixel1, pixel2=pixel2, wavelength=wavelength, shape=shape or frame_shape
+    )
     if orientation not in _MIRRORED:
         raise ValueError(f"detector orientation {orientation} is unknown: 1, 2, 3 and 4 exist")
     return geometry.flipped(*_MIRRORED[orientation])

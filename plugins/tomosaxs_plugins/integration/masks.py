@@ -64,9 +64,9 @@ def _hdf5(path: Path) -> NDArray[Any]:
     found: dict[str, NDArray[Any]] = {}
 
     def visit(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and name.rpartition("/")[2] in ("pixel_mask", "mask"):
-            if node.ndim == 2:
-                found[name] = node[()]
+        named = name.rpartition("/")[2] in ("pixel_mask", "mask")
+        if named and isinstance(node, h5py.Dataset) and node.ndim == 2:
+            found[name] = node[()]
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
@@ -85,9 +85,7 @@ def _image(path: Path) -> NDArray[Any]:
         return np.array(image.data)
 
 
-def fit_mask(
-    mask: Mask, shape: tuple[int, int], offset: tuple[int, int], detector: tuple[int, int] | None
-) -> Mask:
+def fit_mask(mask: Mask, shape: tuple[int, int], offset: tuple[int, int], detector: tuple[int, int] | None) -> Mask:
     """Return the part of a mask that belongs to frames of `shape` that begin at pixel `offset`.
 
     Raises
