@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         custom_pattern,
     )
     from tomosaxs.plugin import Estimate, Output, PluginError, estimator, loader, plugin, saver
+    from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.registry import BackendEntry, PluginEntry, backends
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.scan import Scan
@@ -58,6 +59,7 @@ _HOMES = {
         "VolumeSlices", "custom_pattern",
     ),
     "plugin": ("Estimate", "Output", "PluginError", "estimator", "loader", "plugin", "saver"),
+    "report.pictures": ("contact_sheet",),
     "registry": ("BackendEntry", "PluginEntry", "backends"),
     "result": ("Result", "SavedDataset"),
     "scan": ("Scan",),
@@ -95,6 +97,6 @@ __all__ = [  # noqa: PLE0604
     "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
     "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
     "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
-    "TomosaxsError", "VolumeSlices", "backends", "check", "convert", "custom_pattern", "did_you_mean",
+    "TomosaxsError", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern", "did_you_mean",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
 ]  # fmt: skip

@@ -22,6 +22,13 @@ def register_plugins() -> list[PluginEntry]:
             words="logarithm absorption linearise Beer Lambert",
         ),
         PluginEntry(
+            "find_rotation_axis",
+            "tomosaxs_plugins.centring.find_rotation_axis:FindRotationAxis",
+            "Find the rotation axis from several rows by several methods, with uncertainty and confidence.",
+            kind="estimator",
+            words="centre of rotation center COR axis tilt Vo correlation",
+        ),
+        PluginEntry(
             "reconstruct",
             "tomosaxs_plugins.reconstruction.reconstruct:reconstruct",
             "Reconstruct slices from sinograms with the backend that the list names.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,7 +76,6 @@ def run(
     """
     from tomosaxs.library import run as run_list
     from tomosaxs.runner.context import console
-    from tomosaxs.threads import cores
 
     result = run_list(
         process_list,
@@ -87,7 +87,7 @@ def run(
         memory=bytes_of(memory),
         block=block,
         keep_work=keep_work,
-        threads=cores(),
+        threads=int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1),
     )
     from tomosaxs.communicator import world
 
@@ -99,8 +99,6 @@ def run(
 
 def farewell(result: Any) -> list[str]:
     """Return the closing lines: what was made and how to look at it."""
-    import os
-
     def shown(path: Path) -> str:
         relative = os.path.relpath(path)
         return str(path) if relative.startswith("..") else relative

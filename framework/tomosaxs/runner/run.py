@@ -27,6 +27,8 @@ from tomosaxs.runner.estimates import run_estimate, save_estimate
 from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
+from tomosaxs.store import Store
+from tomosaxs.watcher import start_watcher
 
 
 class Run:
@@ -59,17 +61,20 @@ class Run:
     def __call__(self) -> Result:
         """Run everything; return the result (whole on rank 0's disk when this returns)."""
         self._agree(self._open_folder)
+        status = start_watcher(self.comm, self.folder / ".work" / "ranks")
+        self.context.status = status.update
         try:
-            with self.comm.watched(self.folder / ".work" / "ranks") as status:
-                self.context.status = status
-                self._passes()
-                self.context.set_stage("writing the result")
-                result = self._result()
-                if self.comm.rank == 0:
-                    self._write(result)
-                self.comm.barrier()
-        except Stop as stop:
-            self._leave_pictures(stop)
+            self._passes()
+            self.context.set_stage("writing the result")
+            result = self._result()
+            if self.comm.rank == 0:
+                self._write(result)
+            self.comm.barrier()
+            status.finished()
+        except BaseException as error:
+            status.failed()
+            if isinstance(error, Stop):
+                self._leave_pictures(error)
             raise
         finally:
             self.lock.free()
@@ -96,6 +101,7 @@ class Run:
             self.context.messages.append(warning)
         if not self.resume:
             clear_work(self.folder)
+        (self.folder / ".work" / "ranks").mkdir(exist_ok=True)
         need, free = self.plan.disk, shutil.disk_usage(self.folder).free
         if need > free:
             raise InputError(f"{self.folder}: the run writes {need / 1e9:.3g} GB and {free / 1e9:.3g} GB are free")
@@ -242,8 +248,6 @@ class Run:
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
         for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
             os.replace(path, self.folder / path.name)
-        from tomosaxs.store import Store
-
         result.datasets = [
             SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
             for s in result.datasets

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +24,7 @@ from tomosaxs_plugins.reconstruction.angles import angular_weights
 from tomosaxs_plugins.reconstruction.filters import filter_response, pad, padded_length
 from tomosaxs_plugins.reconstruction.grid import check_sinograms, mask_outside
 from tomosaxs_plugins.reconstruction.lanes import LANES, add_backprojection
+from tomosaxs_plugins.reconstruction.parallel import thread_count
 
 OVERSAMPLING = 2
 """Samples per detector pixel of a filtered projection."""
@@ -46,7 +46,7 @@ def filtered_backprojection(
     angles_deg: ArrayLike,
     centre_px: float,
     *,
-    filter: str = "ramp",  # noqa: A002 - the field's word
+    filter: str = "ramp",
     padding: str = "zero",
     size: int | None = None,
     mask_ratio: float | None = None,
@@ -71,7 +71,7 @@ def filtered_backprojection(
     mask_ratio : float, optional
         Pixels outside a circle of this diameter, relative to the size, become zero.
     threads : int, optional
-        Number of threads; by default numba's (environment variable NUMBA_NUM_THREADS).
+        Number of threads; by default as `thread_count` says.
 
     Returns
     -------
@@ -90,10 +90,8 @@ def filtered_backprojection(
     side = width if size is None else size
     if side < 1:
         raise ValueError(f"a slice needs at least one pixel, not {side}")
-    if threads is not None and threads < 1:
-        raise ValueError(f"at least one thread is needed, not {threads}")
     geometry = _plan(angles_deg, centre_px, width, side, filter)
-    workers = int(numba.config.NUMBA_NUM_THREADS) if threads is None else threads
+    workers = thread_count(threads)
     volume = np.empty((slices, side, side), dtype=np.float32)
     if workers == 1:
         _reconstruct_all(stack, geometry, padding, volume, _one_by_one)
@@ -188,9 +186,7 @@ def _reconstruct_all(
         each(store, bands)
 
 
-def _filtered(
-    projections: NDArray[np.float32], geometry: _Geometry, views: slice, padding: str
-) -> NDArray[np.float32]:
+def _filtered(projections: NDArray[np.float32], geometry: _Geometry, views: slice, padding: str) -> NDArray[np.float32]:
     """Return the needed samples of some filtered projections of one slice, shape (views, samples)."""
     weighted = projections * geometry.weights[views, np.newaxis]
     spectrum = scipy.fft.rfft(pad(weighted, geometry.length, padding), axis=-1, overwrite_x=True)

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def check_sinograms(
-    sinograms: NDArray[np.float32], angles_deg: ArrayLike, centre_px: float
-) -> NDArray[np.float32]:
+def check_sinograms(sinograms: NDArray[np.float32], angles_deg: ArrayLike, centre_px: float) -> NDArray[np.float32]:
     """Check that sinograms, angles and rotation axis belong together.
 
     Parameters

@@ -106,7 +106,14 @@ add_views = intrinsic(_add_views_typed)
 
 @compiled
 def add_backprojection(
-    total: Any, samples: Any, origin: Any, along_x: Any, along_y: Any, middle: float, first_row: int, last_row: int
+    total: Any,
+    samples: Any,
+    origin: Any,
+    along_x: Any,
+    along_y: Any,
+    middle: float,
+    first_row: int,
+    last_row: int,
 ) -> None:
     """Add the backprojection of some views of sixteen slices to some rows of their sums.
 

@@ -59,7 +59,9 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
         if reason:
             raise InputError(f"backend {asked}: {reason}")
         if algorithm not in chosen.algorithms:
-            raise InputError(f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}")
+            raise InputError(
+                f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}"
+            )
         return {}
     return {"backend": _automatic(algorithm)}
 
@@ -105,7 +107,9 @@ def reconstruct(
     data: Sinograms,
     scan: Scan,
     *,
-    centre: Annotated[float | None, Param("rotation axis on the full, unbinned detector row, 0-based", unit="px")] = None,
+    centre: Annotated[
+        float | None, Param("rotation axis on the full, unbinned detector row, 0-based", unit="px")
+    ] = None,
     backend: Annotated[str, Param("auto, or the library that reconstructs")] = "auto",
     algorithm: Annotated[str, Param("fbp, backproject, gridrec, sirt, cgls ... as the backend has")] = "fbp",
     filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",  # noqa: A002

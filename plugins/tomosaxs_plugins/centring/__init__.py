@@ -1,0 +1,1 @@
+"""Where the rotation axis is: kernels and the plugin that uses them."""

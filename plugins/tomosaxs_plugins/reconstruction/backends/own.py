@@ -1,0 +1,80 @@
+"""Backend ``tomosaxs``: this package's own filtered backprojection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tomosaxs_plugins.reconstruction.backends.base import checked, distribution_version
+
+
+@dataclass(frozen=True)
+class TomosaxsBackend:
+    """Filtered backprojection on the CPU, exact to about 1e-5 on smooth objects.
+
+    ``fbp`` and ``backproject`` are the same here: ``fbp`` leaves the choice of method to the backend, ``backproject``
+    asks for backprojection by name. Slices are bit-identical for any batch and any number of threads.
+    """
+
+    name: str = "tomosaxs"
+    algorithms: tuple[str, ...] = ("fbp", "backproject")
+    filtered: tuple[str, ...] = ("fbp", "backproject")
+
+    def missing(self) -> str | None:
+        """Return None: it is always there."""
+        return None
+
+    def version(self) -> str:
+        """Return the version of this package."""
+        return distribution_version("tomosaxs")
+
+    def has_gpu(self) -> bool:
+        """Return False: it computes on the CPU."""
+        return False
+
+    def reconstruct(
+        self,
+        sinograms: NDArray[np.float32],
+        angles_deg: ArrayLike,
+        centre_px: float,
+        *,
+        algorithm: str = "fbp",
+        filter: str = "ramp",
+        padding: str = "zero",
+        iterations: int | None = None,
+        size: int | None = None,
+        mask_ratio: float | None = None,
+        threads: int | None = None,
+        **options: Any,
+    ) -> NDArray[np.float32]:
+        """Reconstruct slices; see `Backend.reconstruct`."""
+        from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
+
+        asked = checked(
+            self,
+            sinograms,
+            angles_deg,
+            centre_px,
+            algorithm=algorithm,
+            filter=filter,
+            padding=padding,
+            iterations=iterations,
+            size=size,
+            options=options,
+        )
+        return filtered_backprojection(
+            asked.sinograms,
+            asked.angles_deg,
+            asked.centre_px,
+            filter=asked.filter,
+            padding=asked.padding,
+            size=asked.size,
+            mask_ratio=mask_ratio,
+            threads=threads,
+        )
+
+
+backend = TomosaxsBackend()
