@@ -13,7 +13,8 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils as untyped_cgutils
+from numba.core import types
 from numba.extending import intrinsic
 
 LANES = 16
@@ -22,6 +23,8 @@ LANES = 16
 _UNROLL = 4  # neighbouring pixels handled together: independent sums keep the arithmetic units busy
 _VIEWS = 16  # views whose part of a tile stays in the first-level cache
 _TILE = 32  # columns of a tile, a multiple of _UNROLL
+
+cgutils: Any = untyped_cgutils
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -101,7 +104,7 @@ def _add_views_code(context: Any, builder: Any, signature: Any, arguments: Any) 
     return context.get_dummy_value()
 
 
-add_views = intrinsic(_add_views_typed)
+add_views: Any = intrinsic(_add_views_typed)
 
 
 @compiled
