@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import yaml
 
 from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Scan
 from tomosaxs.plugin import spec_of
@@ -193,7 +195,7 @@ def test_calibration_and_stored_crop(tmp_path: Path):
     own = AzimuthalIntegrate().settings(described()).geometry
     given = AzimuthalIntegrate(calibration=same).settings(described()).geometry
     assert given.beam_centre == pytest.approx(own.beam_centre)
-    assert given.wavelength == pytest.approx(own.wavelength)
+    assert given.wavelength * 1e10 == pytest.approx(own.wavelength * 1e10)
     large = write_poni(tmp_path / "large.poni", (100, 100))
     with pytest.raises(InputError, match=r"100 x 100.*40 x 60.*crop_offset"):
         AzimuthalIntegrate(calibration=large).settings(described())
@@ -267,3 +269,31 @@ def test_another_backend_is_one_word(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "backends", lambda plugin: {"absent": entries["absent"]})
     with pytest.raises(InputError, match="no_such_package"):
         checked(described())
+
+
+@needs_pyfai
+def test_the_shipped_list_on_a_measured_raster_scan(shared: Path):
+    """Its step, with the values of the list, on (2 angles, 2 y, 2 x, 100, 1000); the runner has its own tests."""
+    folder = shared / "data" / "mapping"
+    text = (Path(__file__).parents[2] / "process_lists" / "saxs_map.yml").read_text(encoding="utf-8")
+    (step,) = yaml.safe_load(text)["steps"]
+    given = {k: v for k, v in step.items() if k not in ("plugin", "save")}
+    given["calibration"] = folder / given["calibration"]
+    with h5py.File(folder / "xrd_test.nxs") as file:
+        frames = file["entry1/xrd_entry/instrument/detector/data"][()]
+    names = ("rotation_angle", "y", "x", "detector_y", "detector_x")
+    axes = tuple(Axis(name, size) for name, size in zip(names, frames.shape, strict=True))
+    dataset = Dataset(axes, frames.dtype, "counts", "counts")
+    concrete = checked(dataset, **given)
+    (axis,) = SPEC.shape(dataset, **{**values(**given), **concrete}).axes
+    curves = AzimuthalIntegrate(**{**values(**given), **concrete})(frames.reshape(8, 100, 1000), scan_of(dataset))
+    assert curves.shape == (8, axis.size)
+    assert np.isfinite(curves[:, 3:-3]).all()
+    # raw counts lie between 996 and 1047; the solid angle falls with cos^3 of the angle of incidence, which
+    # is 2 theta but for the tilt of 0.4 degrees (0.9 % of the cube at 22 degrees)
+    sine = axis.values * 0.07293188 / (4 * np.pi)
+    counts = curves * np.cos(2 * np.arcsin(sine)) ** 3
+    assert np.nanmin(counts) > 996 * 0.99
+    assert np.nanmax(counts) < 1047 * 1.01
+    # every frame has its own curve
+    assert len({curve.tobytes() for curve in curves}) == 8

@@ -32,7 +32,8 @@ def test_npy_hdf5_and_fit2d_masks(tmp_path: Path):
         file["entry/instrument/detector/pixel_mask"] = WANTED.astype(np.uint32) * 4
     for name in ("a.npy", "a.msk", "a.nxs"):
         read = masks.read_mask(tmp_path / name)
-        assert read.dtype == bool and np.array_equal(read, WANTED), name
+        assert read.dtype == bool, name
+        assert np.array_equal(read, WANTED), name
 
 
 def test_images_as_masks(tmp_path: Path):

@@ -172,17 +172,24 @@ def test_pyfai_is_silent_and_writes_nothing_at_home(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "bins", "high", "largest"),
+    ("name", "polarization", "bins", "high", "largest"),
     # median and maximum of the reference's notes: 2e-5 and 4e-4, at a ring flank of AgBeh 2.1e-3
-    [("agbeh2_1M", 1013, 8.104, 2.2e-3), ("buf1_00000", 1002, 6.744994174722, 5e-4)],
+    [
+        ("agbeh2_1M", None, 1013, 8.104, 2.2e-3),
+        ("buf1_00000", None, 1002, 6.744994174722, 5e-4),
+        ("buf1_00000", 0.99, 1002, 6.744994174722, 5e-4),
+    ],
 )
-def test_measured_frames_against_reference_curves(shared: Path, name: str, bins: int, high: float, largest: float):
+def test_measured_frames_against_reference_curves(
+    shared: Path, name: str, polarization: float | None, bins: int, high: float, largest: float
+):
     fabio = pytest.importorskip("fabio", reason="fabio is not installed")
     folder = shared / "golden" / "saxs"
     geometry = replace(read_calibration(folder / f"{name}.poni"), shape=(1043, 981))
     frame = fabio.open(str(folder / f"{name}.tif")).data
     mask = read_mask(folder / "AAA_integ.msk")
-    given = settings(geometry, bins, mask=mask, range=(0.0, high), error_model="poisson")
+    given = settings(geometry, bins, mask=mask, range=(0.0, high), polarization=polarization, error_model="poisson")
+    name += "" if polarization is None else "_pol0.995"  # the fraction, (1 + 0.99) / 2
     curves, sigmas = integrate(given, unusable_to_nan(frame[None])[0])
     curve, sigma = curves[0].astype(float), sigmas[0].astype(float)
 
