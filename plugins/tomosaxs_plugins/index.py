@@ -46,6 +46,21 @@ def register_plugins() -> list[PluginEntry]:
             "Divide by the monitor, point by point or frame by frame.",
             words="I0 transmission STXM intensity normalize ion chamber",
         ),
+        PluginEntry(
+            "nexus",
+            "tomosaxs_plugins.savers.nexus:nexus",
+            "Write result.nxs: every saved dataset, every estimate and how they came about, in NeXus.",
+            kind="saver",
+            words="NeXus HDF5 h5 output NXtomoproc NXcanSAS compression",
+        ),
+        PluginEntry(
+            "tiff_stack",
+            "tomosaxs_plugins.savers.tiff_stack:tiff_stack",
+            "Save every slice as a TIFF image, numbered by its place in the full, uncropped data.",
+            needs=("tifffile",),
+            install="pip install tifffile",
+            words="TIFF images export 8 bit 16 bit ImageJ Avizo stack",
+        ),
     ]
 
 

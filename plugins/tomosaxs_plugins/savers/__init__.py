@@ -1,0 +1,1 @@
+"""Savers: NeXus files and stacks of TIFF images."""
