@@ -10,6 +10,13 @@ def register_plugins() -> list[PluginEntry]:
     """Return the shipped plugins."""
     return [
         PluginEntry(
+            "tomography",
+            "tomosaxs_plugins.loaders.tomography:tomography",
+            "Load a tomography scan: NXtomo and its variants, Data Exchange, a SOLEIL Flyscan folder.",
+            kind="loader",
+            words="NeXus HDF5 nxs h5 input projections flats darks image_key APS ESRF Diamond",
+        ),
+        PluginEntry(
             "dark_flat_correction",
             "tomosaxs_plugins.corrections.dark_flat_correction:dark_flat_correction",
             "Turn counts into transmission with darks and flats, interpolated in time.",

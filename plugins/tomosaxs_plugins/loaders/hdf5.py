@@ -180,8 +180,7 @@ def item_at(file: OpenFile, path: str, what: str) -> Any:
         if not isinstance(here, h5py.Group) or here.get(name, getlink=True, default=None) is None:
             inside = list(here) if isinstance(here, h5py.Group) else []
             raise InputError(
-                f"{file.path}: {path} does not exist ({what}): {here.name} has no {name!r}"
-                f"{did_you_mean(name, inside)}"
+                f"{file.path}: {path} does not exist ({what}): {here.name} has no {name!r}{did_you_mean(name, inside)}"
             )
         item = _follow(here, name)
         if isinstance(item, BrokenLink):

@@ -58,8 +58,8 @@ class HDF5Reader:
     dataset : h5py.Dataset
     frames : (n,) int array or None
         Entries of the first axis that belong to the scan, in their order; None for all.
-    lead : int or None
-        Number in front: a scan of rank ``n`` inside a dataset of rank ``n + 1``.
+    flat_image : bool
+        The dataset is a single image; it is read as a stack of one.
     """
 
     file: OpenFile
@@ -78,7 +78,8 @@ class HDF5Reader:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the entries, in the byte order of this machine."""
-        return np.dtype(self.dataset.dtype).newbyteorder("=")
+        dtype: np.dtype[Any] = np.dtype(self.dataset.dtype).newbyteorder("=")
+        return dtype
 
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return the selected part.
@@ -96,7 +97,6 @@ class HDF5Reader:
             ) from None
 
     def _read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
-        shape = self.shape
         first = selection[0]
         if self.frames is not None:
             first = self.frames[first]
@@ -106,7 +106,6 @@ class HDF5Reader:
             made = as_slice(size, each)
             chosen.append(np.asarray(each, dtype=np.intp) if made is None else made)
         counts = tuple(_length(c) if isinstance(c, slice) else len(c) for c in chosen)
-        assert len(counts) == len(shape)
         if self.flat_image:
             image = np.empty((1, *counts[1:]), self.dtype)
             self._fill(image[0], chosen[1:])
