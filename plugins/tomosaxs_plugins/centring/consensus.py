@@ -21,6 +21,7 @@ STOP = 0.5  # confidence below this should stop a run
 EVIDENCE_HALF = 4.0  # log-likelihood at which evidence counts one half; pure noise reaches about this
 CLEAR = 50.0  # evidence beyond this makes nothing clearer
 AGREE_SIGMAS, AGREE_PX = 3.0, 0.3  # methods agree within this many sigmas plus this many px
+SEAM_LIMIT = 0.35  # end frames nearer to opposite than this (in steps) are taken as opposite
 FAINT = 0.1  # of the strongest row's contrast: such a row counts one half
 ROWS_PX = 1.0  # a row further than this (and 3 sigmas) from the line contradicts it
 
@@ -138,17 +139,15 @@ def combine(rows: Sequence[RowEstimate], *, method: str = "auto") -> AxisEstimat
 def _ends_are_opposite(rows: Sequence[RowEstimate], messages: list[str]) -> bool:
     """Decide for the whole scan whether its end frames are opposite although the angles deny it."""
     known = [
-        (r.seam, min(max(r.correlation_ends.evidence, r.vo_ends.evidence), CLEAR))
-        for r in rows
-        if np.isfinite(r.seam)
+        (r.seam, min(max(r.correlation_ends.evidence, r.vo_ends.evidence), CLEAR)) for r in rows if np.isfinite(r.seam)
     ]
     weight = np.array([w for _, w in known])
     if weight.sum() <= EVIDENCE_HALF:
         return False
     seam = float((np.array([s for s, _ in known]) * weight).sum() / weight.sum())
-    if seam < 0.5:
-        messages.append("first and last frame are opposite although their angles differ from 180 degrees by a step")
-    return seam < 0.5
+    if seam < SEAM_LIMIT:
+        messages.append("first and last frame are opposite although their angles are a step from 180 degrees")
+    return seam < SEAM_LIMIT
 
 
 def _witnesses(row: RowEstimate, method: str, ends: bool) -> dict[str, MethodEstimate]:
@@ -256,9 +255,7 @@ def _rivalry(
     return float((np.array(values) * evidence).sum() / evidence.sum())
 
 
-def _systematic(
-    witnesses: Sequence[dict[str, MethodEstimate]], line: Line, votes: Sequence[_Vote]
-) -> float:
+def _systematic(witnesses: Sequence[dict[str, MethodEstimate]], line: Line, votes: Sequence[_Vote]) -> float:
     """Return what the methods differ by in the mean over the rows: rows do not average that away."""
     means = []
     for name in ("correlation", "vo", "metric"):

@@ -102,9 +102,7 @@ def correlate_opposite(
     price = np.log(max(2.0, float(samples.max()) / max(1, first.size)))
     evidence = max(0.0, float(gain[best]) - price)
     similarity = float(scores[best])
-    return Correlation(
-        axis, sigma, evidence, rival, rival_axis, outside, outside_axis, similarity, positions, scores
-    )
+    return Correlation(axis, sigma, evidence, rival, rival_axis, outside, outside_axis, similarity, positions, scores)
 
 
 def _selected(pairs: OppositePairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -175,9 +173,7 @@ def _main_peak(gain: Floats, best: int, scores: Floats) -> NDArray[np.bool_]:
     return np.asarray((index >= left) & (index <= right))
 
 
-def _best_of(
-    gain: Floats, where: NDArray[np.bool_], main: float, positions: Floats
-) -> tuple[float, float]:
+def _best_of(gain: Floats, where: NDArray[np.bool_], main: float, positions: Floats) -> tuple[float, float]:
     """Return the highest gain among `where`, relative to the main one, and its position."""
     if not where.any():
         return 0.0, float("nan")
@@ -203,7 +199,8 @@ def _refine(a: Floats, b: Floats, axis: float) -> tuple[float, float]:
     # correlates neighbouring frequencies, and each pair may appear from both sides: a factor 2 each.
     slope = omega * (pairs * np.exp(1j * omega * t)).imag
     sigma_t = float(np.sqrt(4.0 * (slope**2).sum()) / curvature)
-    return t / 2.0, float(np.hypot(FEW_PAIRS * sigma_t / 2.0 if a.shape[0] <= 2 else sigma_t / 2.0, SIGMA_FLOOR))
+    inflation = FEW_PAIRS if a.shape[0] <= 2 else 1.0
+    return t / 2.0, float(np.hypot(inflation * sigma_t / 2.0, SIGMA_FLOOR))
 
 
 def _windowed(frames: Floats, window: Floats, axis: float) -> Floats:

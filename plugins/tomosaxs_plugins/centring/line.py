@@ -49,7 +49,7 @@ def robust_line(x: Floats, y: Floats, sigma: Floats, trust: Floats) -> Line | No
         return None
     prior = np.where(good, trust, 0.0)
     y, sigma = np.where(good, y, 0.0), np.where(good, sigma, 1.0)
-    sloped = int((prior > 0.5).sum()) >= MIN_FOR_SLOPE and np.ptp(x[prior > 0.5]) > 0
+    sloped = bool((prior > 0.5).sum() >= MIN_FOR_SLOPE and np.ptp(x[prior > 0.5]) > 0)
     value, slope, centre = _start(x, y, prior / np.maximum(sigma, MIN_SCATTER), good, sloped)
     weights = prior
     scatter = MIN_SCATTER
@@ -73,9 +73,7 @@ def robust_line(x: Floats, y: Floats, sigma: Floats, trust: Floats) -> Line | No
     return _with_errors(x, y, sigma, weights, value, slope, centre, sloped)
 
 
-def _start(
-    x: Floats, y: Floats, weight: Floats, good: NDArray[np.bool_], sloped: bool
-) -> tuple[float, float, float]:
+def _start(x: Floats, y: Floats, weight: Floats, good: NDArray[np.bool_], sloped: bool) -> tuple[float, float, float]:
     """Return value, slope, centre: weighted median of the slopes between points (Theil and Sen)."""
     centre = float(np.average(x[good], weights=weight[good]))
     slope = 0.0

@@ -1,9 +1,9 @@
 """Rotation axis from the quality of quick, coarse reconstructions, one for each candidate.
 
-Independent of the seam between opposite frames: all angles count. Each candidate's sinogram is moved by Fourier
-phases, so that its axis always falls on the same place between two pixels: then the interpolation of the
-backprojection is the same for all candidates and cannot prefer one. Metrics: doi 10.1364/JOSAA.23.001048
-(negativity, entropy, absolute values).
+Independent of the seam between opposite frames: all angles count. Each candidate's sinogram is moved by
+Fourier phases, so that its axis always falls on the same place between two pixels: then the interpolation
+of the backprojection is the same for all candidates and cannot prefer one. Metrics of this kind:
+T. Donath, F. Beckmann, A. Schreyer, doi 10.1364/JOSAA.23.001048.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def metric_axis(
     -------
     axis is NaN, uncertainty infinite, where the best candidate is the first or the last one.
     """
-    filtered, omega, factor, weights, kept = _prepare(values, angles, columns, frames)
-    small = filtered[1]
+    filtered, omega, small, weights, kept = _prepare(values, angles, columns, frames)
+    factor = values.shape[1] / small
     if metric == "auto":
         metric = "variance" if np.ptp(angles) > FULL_TURN else "negativity"
     theta = np.deg2rad(kept)
     score = np.empty(candidates.size)
     for i, candidate in enumerate(candidates):
         shift = (candidate + 0.5) / factor - 0.5 - (small - 1) / 2.0
-        moved = np.fft.irfft(filtered[0] * np.exp(1j * omega * shift), axis=1)[:, :small]
+        moved = np.fft.irfft(filtered * np.exp(1j * omega * shift), axis=1)[:, :small]
         image = _backproject(np.ascontiguousarray(moved), np.cos(theta), np.sin(theta), weights)
         score[i] = _score(image, metric)
     best = int(np.argmax(score))
@@ -67,16 +67,15 @@ def metric_axis(
     step = float(candidates[1] - candidates[0])
     bend = y0 - 2.0 * y1 + y2
     offset = 0.5 * (y0 - y2) / bend if bend < 0.0 else 0.0
-    share = 0.02 if np.ptp(angles) > FULL_TURN else 0.05
+    share = 0.02 if np.ptp(angles) > FULL_TURN else 0.05  # of a coarse pixel: measured on phantoms
     return float(candidates[best] + offset * step), share * (1.0 + factor), score
 
 
-def metric_search(
-    values: Floats, angles: Floats, search: tuple[float, float]
-) -> tuple[float, float, float]:
+def metric_search(values: Floats, angles: Floats, search: tuple[float, float]) -> tuple[float, float, float]:
     """Return (axis, uncertainty, prominence): coarse to fine within the limits `search` (px).
 
-    The prominence is the height of the peak of the coarse curve over its middle value, in units of the curve's roughness.
+    The prominence is the height of the peak of the coarse curve over the curve's median, in units of
+    the curve's roughness: above 300 for a clear sample, below 60 for noise.
     """
     low, high = search
     axis, sigma, prominence = 0.5 * (low + high), float("inf"), 0.0
@@ -100,7 +99,8 @@ def _prominence(score: Floats) -> float:
 
 def _prepare(
     values: Floats, angles: Floats, columns: int, frames: int
-) -> tuple[tuple[NDArray[np.complex128], int], Floats, float, Floats, Floats]:
+) -> tuple[NDArray[np.complex128], Floats, int, Floats, Floats]:
+    """Return filtered spectra, their frequencies, the reduced width, weights and angles of the frames."""
     n = values.shape[1]
     every = max(1, int(np.ceil(values.shape[0] / frames)))
     kept = angles[::every]
@@ -112,7 +112,7 @@ def _prepare(
     # Resampling keeps pixel 0 at 0; half-pixel bookkeeping: column u becomes (u + 0.5) / factor - 0.5.
     used = used * np.exp(-1j * omega * (0.5 / factor - 0.5))
     ramp = omega * (0.5 + 0.5 * np.cos(omega))  # Hann: noise would hide the metric's extremum
-    return (used * ramp, small), omega, factor, _angle_weights(kept), kept
+    return np.asarray(used * ramp), np.asarray(omega), small, _angle_weights(kept), kept
 
 
 def _angle_weights(angles: Floats) -> Floats:

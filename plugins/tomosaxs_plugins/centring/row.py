@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from tomosaxs_plugins.centring.correlation import correlate_opposite
 from tomosaxs_plugins.centring.metric import metric_axis, metric_search
 from tomosaxs_plugins.centring.opposite import is_full_turn, opposite_pairs
-from tomosaxs_plugins.centring.rows import CleanRow, RowRejected, clean_row
+from tomosaxs_plugins.centring.rows import CleanRow, UnusableRowError, clean_row
 from tomosaxs_plugins.centring.vo import half_turn, wedge_axis
 
 Floats = NDArray[np.float64]
 
 METHODS = ("auto", "correlation", "vo", "metric")
 SEARCH = (0.2, 0.8)  # of the width: where the axis of a full-field scan may be
+METRIC_NOISE = 60.0  # prominence of the peak that a metric finds in noise
 SEAM_FRAMES = 7  # frames at either end of a half turn that tell whether its ends are opposite
 REASONS = (
     "",
@@ -168,7 +169,7 @@ def row_estimate(
         raise ValueError(f"unknown method {method!r}: one of {', '.join(METHODS)}")
     try:
         clean = clean_row(sinogram, angles_deg)
-    except RowRejected as problem:
+    except UnusableRowError as problem:
         return RowEstimate(row=row, reason=_reason_of(str(problem)))
     columns = clean.values.shape[1]
     limits = search if search is not None else (SEARCH[0] * (columns - 1), SEARCH[1] * (columns - 1))
@@ -179,8 +180,8 @@ def row_estimate(
         content |= _vo(clean, limits)
     if method == "metric":
         axis, sigma, prominence = metric_search(clean.values, clean.angles, limits)
-        # On its own a metric knows no significance; its evidence is that of the contrast.
-        content["metric"] = MethodEstimate(axis, sigma, _contrast_evidence(clean) if np.isfinite(axis) else 0.0)
+        evidence = min(50.0, 0.5 * (prominence / METRIC_NOISE) ** 2) if np.isfinite(axis) else 0.0
+        content["metric"] = MethodEstimate(axis, sigma, evidence)
     elif method == "auto" and content:
         content["metric"] = _check_by_metric(clean, content)
     reason = 0 if content else 4
@@ -210,9 +211,7 @@ def _correlate(clean: CleanRow, limits: tuple[float, float]) -> dict[str, Any]:
         if pairs.count == 0:
             continue
         found = correlate_opposite(clean.values, pairs, search=limits)
-        content[name] = MethodEstimate(
-            found.axis, found.sigma, found.evidence, found.rival, found.rival_axis
-        )
+        content[name] = MethodEstimate(found.axis, found.sigma, found.evidence, found.rival, found.rival_axis)
         if trust:
             content |= {"outside": found.outside, "outside_axis": found.outside_axis}
     return content
@@ -253,8 +252,8 @@ def _contrast_evidence(clean: CleanRow) -> float:
 def _seam(clean: CleanRow) -> float:
     """Measure how far, in steps, the end frames of a half turn are from being opposite.
 
-    Frames near one end tell how likeness falls with their distance in angle; frames i from one end and
-    k - i from the other should be as like (mirrored) as frames at k + seam steps from each other.
+    Frames near one end tell how unlikeness grows with their distance in angle; frame i from one end and
+    k - i from the other should be as unlike (mirrored) as frames at k + seam steps from each other.
     """
     v = clean.values
     if opposite_pairs(clean.angles, trust=False).count == 0 or v.shape[0] < 4 * SEAM_FRAMES:
@@ -263,27 +262,26 @@ def _seam(clean: CleanRow) -> float:
     start = np.fft.rfft(v[:SEAM_FRAMES], size)
     end = np.fft.rfft(v[-SEAM_FRAMES:][::-1], size)
     along = [
-        float(np.mean([_likeness(e[i], e[i + d]) for e in (start, end) for i in range(SEAM_FRAMES - d)]))
+        float(np.mean([_unlikeness(e[i], e[i + d]) for e in (start, end) for i in range(SEAM_FRAMES - d)]))
         for d in range(1, SEAM_FRAMES)
     ]
-    along.insert(0, (4.0 * along[0] - along[1]) / 3.0)  # of a frame with itself, but without its noise
+    along.insert(0, (4.0 * along[0] - along[1]) / 3.0)  # two frames at the same angle: their noise only
     reach = SEAM_FRAMES - 2
-    across = [
-        float(np.mean([_likeness(start[i], np.conj(end[k - i])) for i in range(k + 1)])) for k in range(reach)
-    ]
+    across = [float(np.mean([_unlikeness(start[i], np.conj(end[k - i])) for i in range(k + 1)])) for k in range(reach)]
     steps = np.arange(len(along))
     shifts = np.arange(0.0, 1.51, 0.05)
-    misfit = [
-        float(((np.interp(np.arange(reach) + m, steps, along) - across) ** 2).sum()) for m in shifts
-    ]
-    fall = float(np.mean(np.array(along[:reach]) - np.array(along[1 : reach + 1])))
-    doubt = 1.5 * clean.noise * float(np.sqrt((v[0] ** 2).sum() + (v[-1] ** 2).sum())) / np.sqrt(reach)
-    if doubt > 0.5 * fall:
+    misfit = [float(((np.interp(np.arange(reach) + m, steps, along) - across) ** 2).sum()) for m in shifts]
+    rise = float(np.mean(np.array(along[1 : reach + 1]) - np.array(along[:reach])))
+    # Scatter of a sum of squared differences of noise, over the pairs that are averaged.
+    doubt = float(np.sqrt(8.0 * v.shape[1] / (reach + 1))) * clean.noise**2
+    if doubt > 0.15 * rise:
         return float("nan")
     return float(shifts[int(np.argmin(misfit))])
 
 
-def _likeness(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> float:
-    """Return the highest correlation over all shifts, in quarters of a pixel."""
-    fine = 8 * (one.size - 1)
-    return float(np.fft.irfft(one * np.conj(other), fine).max() * 4.0)
+def _unlikeness(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> float:
+    """Return the sum of squared differences of two frames, at the best of all shifts (1/8 px steps)."""
+    fine = 16 * (one.size - 1)
+    likeness = float(np.fft.irfft(one * np.conj(other), fine).max()) * 8.0
+    energy = sum(float(np.fft.irfft(f * np.conj(f), 2 * (one.size - 1))[0]) for f in (one, other))
+    return energy - 2.0 * likeness

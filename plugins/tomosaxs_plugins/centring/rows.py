@@ -20,8 +20,8 @@ EDGE_FRACTION = 0.03  # width of the strip at either side that is taken for back
 SPIKE_SIGMAS = 10.0
 
 
-class RowRejected(ValueError):
-    """This row holds nothing from which an axis could be found; the text says why."""
+class UnusableRowError(ValueError):
+    """Nothing in a row from which an axis could be found; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,17 @@ def clean_row(sinogram: NDArray[np.floating], angles_deg: NDArray[np.floating]) 
 
     Raises
     ------
-    RowRejected
+    UnusableRowError
         Too few frames or columns, too many missing values, or no contrast at all.
     """
     values = np.array(sinogram, dtype=np.float64)
     angles = np.array(angles_deg, dtype=np.float64)
     if values.ndim != 2 or angles.shape != values.shape[:1]:
-        raise RowRejected(f"sinogram of shape {values.shape} does not go with {angles.size} angles")
+        raise UnusableRowError(f"sinogram of shape {values.shape} does not go with {angles.size} angles")
     if values.shape[0] < 2 or values.shape[1] < 8:
-        raise RowRejected(f"a sinogram of shape {values.shape} is too small to find an axis")
+        raise UnusableRowError(f"a sinogram of shape {values.shape} is too small to find an axis")
     if not np.isfinite(angles).all():
-        raise RowRejected("some angles are not finite")
+        raise UnusableRowError("some angles are not finite")
     order = np.argsort(angles, kind="stable")
     values, angles = values[order], angles[order]
     repaired = _fill_gaps(values)
@@ -81,7 +81,7 @@ def clean_row(sinogram: NDArray[np.floating], angles_deg: NDArray[np.floating]) 
     values -= _background(values)
     variance = float(np.var(values))
     if not variance > 1e-24 * max(1.0, float(np.abs(sinogram[np.isfinite(sinogram)]).max()) ** 2):
-        raise RowRejected("the row is constant")
+        raise UnusableRowError("the row is constant")
     contrast = float(np.sqrt(max(variance - noise**2, 0.0)))
     return CleanRow(values, angles, noise, contrast, repaired)
 
@@ -93,7 +93,7 @@ def _fill_gaps(values: Floats) -> float:
     if fraction == 0.0:
         return 0.0
     if fraction > MAX_GAPS:
-        raise RowRejected(f"{100 * fraction:.0f} % of the row is missing (NaN or infinite)")
+        raise UnusableRowError(f"{100 * fraction:.0f} % of the row is missing (NaN or infinite)")
     columns = np.arange(values.shape[1])
     for k in np.flatnonzero(missing.any(axis=1)):
         bad = missing[k]
@@ -119,7 +119,7 @@ def _clamp_spikes(values: Floats) -> None:
 def _clamped(values: Floats, margin: float) -> Floats:
     """Return values limited to the range of their four neighbours widened by `margin`."""
     count, n = values.shape
-    result = values.copy()
+    result: Floats = values.copy()
     for k in range(count):
         before = k - 1 if k > 0 else 2  # the ends have both neighbours on one side
         after = k + 1 if k < count - 1 else count - 3
