@@ -94,6 +94,7 @@ def test_padding_values() -> None:
         ([0, 10, 100], [45, 50, 85]),  # cells from -40 to 5, 5 to 55, 55 to 140
         ([100, 0, 10], [85, 45, 50]),
         ([-170, 370, 100], [45, 45, 90]),  # one direction seen twice, and the one across
+        ([0, 180, 179.999, 90], [30, 30, 30, 90]),  # one direction, on both sides of where counting begins again
         ([7.0], [180]),
         ([30, 30, 30], [60, 60, 60]),
     ],
