@@ -1,0 +1,204 @@
+"""Check a process list against the plugins that exist, without looking at any data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tomosaxs.errors import Problem, TomosaxsError, did_you_mean
+from tomosaxs.parameters import Parameter, check_value
+from tomosaxs.plugin import PluginSpec
+from tomosaxs.process_list.build import INPUT_KEYS, STEP_KEYS
+from tomosaxs.process_list.datasets import Datasets
+from tomosaxs.process_list.entries import (
+    CheckedInput,
+    CheckedList,
+    CheckedOutput,
+    CheckedStep,
+    Entry,
+    InputEntry,
+    OutputEntry,
+    ProcessList,
+    StepEntry,
+)
+from tomosaxs.process_list.files import absolute, missing, resolve_files
+from tomosaxs.process_list.references import Estimates
+from tomosaxs.process_list.tree import Faults
+from tomosaxs.registry import find, plugins
+
+_BELONGS = {
+    "loader": "a loader; it belongs under input:",
+    "saver": "a saver; it belongs under output:",
+    "step": "a step; it belongs under steps:",
+    "estimator": "an estimator; it belongs under steps:",
+}
+
+
+def check_list(process_list: ProcessList) -> CheckedList:
+    """Resolve plugins, parameters, references, datasets and files of a list.
+
+    Raises
+    ------
+    ListError
+        With every fault at once, sorted by line.
+    """
+    checker = _Checker(process_list)
+    checked = checker.check()
+    checker.faults.raise_any()
+    return checked
+
+
+def problems_of(process_list: ProcessList) -> list[Problem]:
+    """Return every fault that `check_list` would raise."""
+    checker = _Checker(process_list)
+    checker.check()
+    return checker.faults.problems
+
+
+class _Checker:
+    def __init__(self, process_list: ProcessList) -> None:
+        self.list = process_list
+        self.faults = Faults(process_list.file)
+        self.datasets = Datasets([entry.name for entry in process_list.inputs], self.faults)
+        self.estimates = Estimates(process_list, self.faults)
+
+    def check(self) -> CheckedList:
+        """Check everything in the order of the list."""
+        inputs = [self._input(entry) for entry in self.list.inputs]
+        steps = [self._step(entry) for entry in self.list.steps]
+        outputs = [self._output(entry) for entry in self.list.outputs]
+        return CheckedList(
+            self.list,
+            tuple(each for each in inputs if each is not None),
+            tuple(each for each in steps if each is not None),
+            tuple(each for each in outputs if each is not None),
+        )
+
+    def _input(self, entry: InputEntry) -> CheckedInput | None:
+        spec = self._find(entry, ("loader",))
+        path = self._path(entry)
+        if spec is None or path is None:
+            return None
+        return CheckedInput(entry, spec, self._values(entry, spec, INPUT_KEYS), path)
+
+    def _path(self, entry: InputEntry) -> Path | None:
+        if entry.path is None:
+            if "path" not in entry.lines:  # a path that is no text is reported already
+                message = f"it has no path: write path: FILE, or give --input {entry.name}=FILE"
+                self.faults.add(message, entry.place(), entry.where)
+            return None
+        if "${" in entry.path:
+            return None  # a variable that does not exist is reported already
+        where = f"{entry.where}.path"
+        try:
+            path = absolute(entry.path, self.list.folder)
+            problem = missing(path)
+        except (OSError, ValueError, RuntimeError) as error:
+            path, problem = Path(entry.path), f"{entry.path!r:.80} cannot be a path: {error}"
+        if problem:
+            hint = "" if "path" in entry.settings else f"; another one: --input {entry.name}=PATH"
+            self.faults.add(problem + hint, entry.place("path"), where)
+        return path
+
+    def _output(self, entry: OutputEntry) -> CheckedOutput | None:
+        spec = self._find(entry, ("saver",))
+        return None if spec is None else CheckedOutput(entry, spec, self._values(entry, spec, ("plugin",)))
+
+    def _step(self, entry: StepEntry) -> CheckedStep | None:
+        spec = self._find(entry, ("step", "estimator"))
+        if not entry.active:
+            if spec is None:
+                return None
+            values = self._values(entry, spec, STEP_KEYS, look=False)
+            return CheckedStep(entry, spec, values, dict(entry.references), (), ())
+        postponed = self.estimates.references(entry)
+        on, to = self.datasets.of_step(entry, spec)
+        self.estimates.add(entry, spec)
+        if spec is None:
+            return None
+        values = self._values(entry, spec, STEP_KEYS)
+        sweeps = {
+            name: self._sweep(entry, declared, entry.sweeps[name])
+            for name in entry.sweeps
+            if (declared := spec.parameters.get(name)) is not None
+        }
+        return CheckedStep(replace(entry, sweeps=sweeps), spec, values, postponed, on, to)
+
+    def _find(self, entry: Entry, kinds: tuple[str, ...]) -> PluginSpec | None:
+        """Return the declaration of an entry's plugin; None where it cannot be used."""
+        where = entry.where
+        if not entry.plugin or "${" in entry.plugin:
+            return None  # reported already
+        try:
+            if isinstance(entry, StepEntry) and not entry.active and _only_missing(entry.plugin):
+                return None
+            if "\0" in entry.plugin:
+                raise ValueError("a name cannot hold a null character")
+            spec = find(entry.plugin, relative_to=self._plugin_folder(entry))
+        except TomosaxsError as error:
+            self.faults.add(str(error), entry.place("plugin"), where)
+            return None
+        except (OSError, ValueError, RuntimeError, AttributeError) as error:
+            message = f"plugin {entry.plugin!r:.200} cannot be used: {type(error).__name__}: {error}"
+            self.faults.add(message, entry.place("plugin"), where)
+            return None
+        if spec.kind not in kinds:
+            self.faults.add(f"{spec.name} is {_BELONGS[spec.kind]}", entry.place("plugin"), where)
+            return None
+        return spec
+
+    def _plugin_folder(self, entry: Entry) -> Path:
+        """A file named on the command line belongs to the current folder."""
+        return Path.cwd() if "plugin" in entry.settings else self.list.folder
+
+    def _values(self, entry: Entry, spec: PluginSpec, keys: tuple[str, ...], *, look: bool = True) -> dict[str, Any]:
+        """Return the checked values of an entry's parameters, files absolute."""
+        where = entry.where
+        names = spec.parameters.names()
+        late: set[str] = set()
+        if isinstance(entry, StepEntry):
+            late = {*entry.references, *entry.sweeps}
+        for name in entry.parameters:
+            if name not in names:
+                near = did_you_mean(name, [*names, *keys])
+                if "did you mean" not in near:
+                    near = did_you_mean(name, names).replace("(none exist)", f"({spec.name} has no parameters)")
+                self.faults.add(f"unknown parameter{near}", entry.place(name), f"{where}.{name}")
+        given = {k: v for k, v in entry.parameters.items() if k in names and k not in late}
+        given = {k: v for k, v in given.items() if not _unfilled(v)}
+        waiting = frozenset(late | {k for k in entry.parameters if k not in given})
+        values, wrong = spec.parameters.validate(given, postponed=waiting)
+        for fault in wrong:
+            self.faults.add(fault.message, entry.place(fault.name), f"{where}.{fault.name}")
+        for declared in spec.parameters:
+            if declared.is_file and declared.name in given and declared.name in values and look:
+                value = values[declared.name]
+                values[declared.name] = resolve_files(value, self.list.folder, entry, declared.name, self.faults)
+        return values
+
+    def _sweep(self, entry: StepEntry, declared: Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        checked = []
+        for number, each in enumerate(given, start=1):
+            value, fault = check_value(declared, each)
+            if fault:
+                message = f"value {number} of the sweep: {fault}"
+                self.faults.add(message, entry.place(declared.name), f"{entry.where}.{declared.name}")
+            elif declared.is_file:
+                value = resolve_files(value, self.list.folder, entry, declared.name, self.faults)
+            checked.append(value)
+        return tuple(checked)
+
+
+def _unfilled(value: Any) -> bool:
+    """Whether a text still holds a ``${`` that was reported already."""
+    if isinstance(value, str):
+        return "${" in value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_unfilled(part) for part in parts)
+
+
+def _only_missing(plugin: str) -> bool:
+    """Whether a plugin is known and only a package that it needs is not installed."""
+    entry = plugins().get(plugin)
+    return entry is not None and bool(entry.missing())
