@@ -17,10 +17,38 @@ def register_plugins() -> list[PluginEntry]:
             words="NeXus HDF5 nxs h5 input projections flats darks image_key APS ESRF Diamond",
         ),
         PluginEntry(
+            "raster_map",
+            "tomosaxs_plugins.loaders.raster_map:raster_map",
+            "Load a raster scan: NXstxm, NXfluo or NXxrd, as beamlines write mapping tomography.",
+            kind="loader",
+            words="NeXus HDF5 nxs input mapping STXM fluorescence XRD SAXS tomography scan",
+        ),
+        PluginEntry(
+            "array",
+            "tomosaxs_plugins.loaders.array:array",
+            "Load any HDF5 dataset of numbers, of any rank, with axes named here.",
+            kind="loader",
+            words="HDF5 h5 input generic path sinogram volume",
+        ),
+        PluginEntry(
+            "result",
+            "tomosaxs_plugins.loaders.result:result",
+            "Load a dataset of an earlier result.nxs, or the default NXdata of another NeXus file.",
+            kind="loader",
+            words="NeXus input NXdata continue processed",
+        ),
+        PluginEntry(
             "dark_flat_correction",
             "tomosaxs_plugins.corrections.dark_flat_correction:dark_flat_correction",
             "Turn counts into transmission with darks and flats, interpolated in time.",
             words="flat field dark field normalisation background normalize",
+        ),
+        PluginEntry(
+            "find_open_beam",
+            "tomosaxs_plugins.corrections.find_open_beam:find_open_beam",
+            "Find the signal of the open beam from the outermost columns on both sides.",
+            kind="estimator",
+            words="air normalisation I0 STXM flat transmission",
         ),
         PluginEntry(
             "minus_log",

@@ -1,0 +1,96 @@
+"""Results of earlier runs, and other NeXus files that say which NXdata is their default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import h5py
+import numpy as np
+
+from tomosaxs import Axis, Dataset, InputError, Param, Source, loader
+from tomosaxs_plugins.loaders.hdf5 import (
+    OpenFile,
+    check_readable,
+    class_of,
+    dataset_at,
+    is_number,
+    item_at,
+    numbers,
+    open_file,
+    text_of,
+    units_of,
+    walk,
+)
+from tomosaxs_plugins.loaders.metadata import describe
+from tomosaxs_plugins.loaders.readers import reader_of
+
+
+@loader
+def result(
+    path: Path,
+    *,
+    name: Annotated[str, Param("name or HDF5 path of the NXdata group; the file's default if empty")] = "",
+) -> Source:
+    """Load a dataset of an earlier result.nxs, or the default NXdata of another NeXus file.
+
+    Axes keep their coordinates, units and places in the uncropped data.
+
+    Raises
+    ------
+    InputError
+        The message names file, HDF5 path and what exists.
+    """
+    file = open_file(path)
+    group = _chosen(file, name)
+    raw = group.attrs.get("axes")
+    signal = text_of(group.attrs.get("signal", ""))
+    if not signal or raw is None:
+        raise InputError(f"{path}: {group.name} states no signal or no axes: use the plugin array")
+    values = dataset_at(file, f"{group.name}/{signal}", "signal")
+    # NXcanSAS calls the values I and the axis q Q; ours stand beside them under their own names.
+    names = tuple("q" if text_of(each) == "Q" and "q" in group else text_of(each) for each in np.atleast_1d(raw))
+    if len(names) != values.ndim:
+        raise InputError(f"{path}: {values.name} has the shape {values.shape}, but axes are {', '.join(names)}")
+    axes = tuple(
+        _axis(group, each, int(size), n) for n, (each, size) in enumerate(zip(names, values.shape, strict=True))
+    )
+    entry = str(group.parent.name)
+    metadata, _ = describe(walk(group.parent), entry, f"{entry}/instrument/detector")
+    reader = reader_of(file, values, rank=values.ndim)
+    label = text_of(group["title"]) if "title" in group else signal
+    shape = " x ".join(f"{axis.size} {axis.name}" for axis in axes)
+    dataset = Dataset(axes, reader.dtype, label, units_of(values), metadata=metadata)
+    return Source(dataset, reader, (path, *check_readable(values)), (f"result: {values.name}, {shape} ({label})",))
+
+
+def _chosen(file: OpenFile, name: str) -> h5py.Group:
+    plots = {path: group for path, group in walk(file.handle, 3).groups.items() if class_of(group) == "NXdata"}
+    if name:
+        fitting = [group for path, group in plots.items() if path.rsplit("/", 1)[1] == name]
+        chosen = fitting[0] if len(fitting) == 1 else item_at(file, name, "name")
+        if not isinstance(chosen, h5py.Group):
+            raise InputError(f"{file.path}: {name} is a dataset, not an NXdata group")
+        return chosen
+    here: h5py.Group = file.handle
+    while text_of(here.attrs.get("default", "")):
+        inner = item_at(file, f"{here.name}/{text_of(here.attrs['default'])}", "default")
+        if not isinstance(inner, h5py.Group):
+            break
+        here = inner
+    if class_of(here) != "NXdata":
+        have = ", ".join(plots) or "none"
+        raise InputError(f"{file.path} states no default NXdata; there is {have}: give name:")
+    return here
+
+
+def _axis(group: h5py.Group, name: str, size: int, number: int) -> Axis:
+    dataset = group.get(name)
+    if not isinstance(dataset, h5py.Dataset) or not is_number(dataset) or dataset.shape != (size,):
+        return Axis(name if name != "." else f"axis_{number}", size, None, "px")
+    values, units = numbers(dataset), units_of(dataset)
+    full = int(dataset.attrs.get("full_size", size))
+    places = group.get(f"{name}_position")
+    index = np.arange(size, dtype=np.intp) if places is None else np.asarray(places[()], dtype=np.intp)
+    counted = units == "px" and np.array_equal(values, index)
+    return Axis(name, size, None if counted else values, units, index=index, full_size=full)
