@@ -1,4 +1,4 @@
-"""Backend ``tomopy``: gridrec, a direct Fourier reconstruction (Marone and Stampanoni, DOI 10.1107/S0909049512032864).
+"""Backend ``tomopy``: gridrec, a direct Fourier reconstruction (Dowd et al., DOI 10.1117/12.363725).
 
 What the adapter puts right, so that the result is attenuation per pixel on the common grid (read from the source of
 tomopy 1.15.2 and confirmed by the conformance tests):
