@@ -12,7 +12,9 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -224,17 +226,19 @@ def _from_slot(slot: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
 
 def _import_mpi() -> Any:
     try:
-        import mpi4py  # noqa: PLC0415  only under a launcher
+        import mpi4py
 
         # thread level stays at "multiple": measured as fast with polite waits, and where the library itself waits
         # (windows, files) it then yields the core
         mpi4py.rc.initialize = False
-        mpi4py.rc.finalize = (
-            False  # else an exception on one rank waits in MPI_Finalize for the others, for ever
-        )
-        from mpi4py import MPI  # noqa: PLC0415
+        mpi4py.rc.finalize = False  # else an exception on one rank waits in MPI_Finalize for the others, for ever
+        from mpi4py import MPI
 
-        MPI.Init_thread(MPI.THREAD_MULTIPLE)
+        _check_vendor(MPI.get_vendor()[0])
+        with warnings.catch_warnings():
+            # mpi4py may suspect two MPI libraries; _check_size finds out, and then it is an error
+            warnings.filterwarnings("ignore", message="suspicious MPI execution environment")
+            MPI.Init_thread(MPI.THREAD_MULTIPLE)
         return MPI
     except (ImportError, RuntimeError) as error:  # no mpi4py; or it found no MPI library to load
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -245,11 +249,17 @@ def _import_mpi() -> Any:
         ) from error
 
 
+def _check_vendor(vendor: str) -> None:
+    """Refuse another library under Open MPI's mpirun before it starts: it would end this process itself."""
+    if "OMPI_COMM_WORLD_SIZE" in os.environ and "PMI_SIZE" not in os.environ and vendor != "Open MPI":
+        _check_size(1, launcher.promised_size())
+
+
 def _check_size(size: int, promised: int) -> None:
     """Refuse N worlds of size one: the library in this Python does not belong to the launcher."""
     if size == promised or (promised == 1 and size > 1):
         return
-    mpirun = os.path.join(os.path.dirname(sys.executable), "mpirun")
+    mpirun = Path(sys.executable).parent / "mpirun"
     raise MPIError(
         f"the launcher started {promised} ranks, but the MPI library of this Python sees {size}: they are of two MPI "
         f"libraries. Cure: start with the mpirun that belongs to this Python ({mpirun}); with srun use --mpi=pmi2 "

@@ -67,12 +67,12 @@ class RankStatus:
         self._write()
 
     def finished(self) -> None:
-        """This rank has done its work; its end is nothing to report."""
+        """Say that this rank has done its work; its end is nothing to report."""
         self._state = _FINISHED
         self._write()
 
     def failed(self) -> None:
-        """This rank has told what went wrong itself; the watcher ends the others without a word."""
+        """Say that this rank has told what went wrong itself; the watcher ends the others without a word."""
         self._state = _FAILED
         self._write()
 
@@ -106,7 +106,7 @@ def start_watcher(communicator: Communicator, status_directory: Path | str) -> R
     if communicator.size == 1 or not sys.platform.startswith("linux"):
         return status
     # ranks in containers of their own cannot see each other's processes
-    place = [communicator.node, os.readlink("/proc/self/ns/pid")]
+    place = [communicator.node, str(Path("/proc/self/ns/pid").readlink())]
     lifeline = _lifeline()
     ranks = communicator.allgather([communicator.rank, os.getpid(), lifeline, place])
     here = [words[:3] for *words, other in ranks if other == place]
@@ -123,9 +123,7 @@ def start_watcher(communicator: Communicator, status_directory: Path | str) -> R
             str(communicator.size),
             *watched,
         ]
-        subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, check=True
-        )
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, check=True)
     communicator.barrier()
     os.close(lifeline)
     return status
@@ -180,7 +178,7 @@ def _file_of(process: int, descriptor: int | None) -> int | None:
     # Opened anew, a file has a place of writing of its own: the two would write over each other.
     try:
         flags = Path(f"/proc/{process}/fdinfo/2").read_text().split("flags:")[1].split()[0]
-        regular = stat.S_ISREG(os.stat(f"/proc/{process}/fd/2").st_mode)
+        regular = stat.S_ISREG(Path(f"/proc/{process}/fd/2").stat().st_mode)
         if regular and not int(flags, 8) & os.O_APPEND:
             return None
         return os.open(f"/proc/{process}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
@@ -287,8 +285,7 @@ class _Watch:
             process = self.processes[rank]
             cause = _cause(_wait_status(self.descriptors.get(rank), process))
             message = (
-                f"tomosaxs: rank {rank} of {self.size} (pid {process}) {cause} during {text}; "
-                "all ranks were ended\n"
+                f"tomosaxs: rank {rank} of {self.size} (pid {process}) {cause} during {text}; all ranks were ended\n"
             )
             _say(message, self.directory / LAST_WORDS)
         return time.monotonic() + GRACE_SECONDS
@@ -321,9 +318,7 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     watch = _Watch(Path(arguments[0]), int(arguments[1]), ranks)
     os.chdir("/")
-    if (
-        os.fork() == 0
-    ):  # the first process returns now, so that no rank has a child that could become a zombie
+    if os.fork() == 0:  # the first process returns now, so that no rank has a child that could become a zombie
         watch.wait()
     os._exit(0)
 
