@@ -73,9 +73,7 @@ def read_block(reader: Reader, sliced: Sequence[int], low: int, high: int) -> ND
     return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
 
 
-def write_block(
-    target: NDArray[Any], sliced: Sequence[int], low: int, block: NDArray[Any]
-) -> None:
+def write_block(target: NDArray[Any], sliced: Sequence[int], low: int, block: NDArray[Any]) -> None:
     """Put a block read by `read_block` (or one of the same layout) into an array in storage order."""
     shape = target.shape
     rest = [d for d in range(len(shape)) if d not in sliced]

@@ -38,7 +38,7 @@ class Axis:
 
     name: str
     size: int
-    values: NDArray[np.float64] | None = None
+    values: NDArray[Any] | None = None
     units: str = ""
     index: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
     full_size: int = 0
@@ -48,6 +48,8 @@ class Axis:
             object.__setattr__(self, "index", np.arange(self.size, dtype=np.intp))
         if not self.full_size:
             object.__setattr__(self, "full_size", int(self.size))
+        if self.values is not None:
+            object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
         if self.values is not None and len(self.values) != self.size:
             raise InputError(f"axis {self.name}: {len(self.values)} values for {self.size} entries")
         if len(self.index) != self.size:

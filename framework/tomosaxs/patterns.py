@@ -58,9 +58,7 @@ POINTWISE = Pattern("Pointwise", ())
 PROJECTIONS = Pattern("Projections", (("detector_y", "detector_x"), ("y", "x")))
 SINOGRAMS = Pattern("Sinograms", (("rotation_angle", "x"), ("rotation_angle", "detector_x")))
 DIFFRACTION_PATTERNS = Pattern("DiffractionPatterns", (("detector_y", "detector_x"),))
-AZIMUTHAL_PROFILES = Pattern(
-    "AzimuthalProfiles", (("q",), ("two_theta",), ("radius",), ("d_spacing",), ("azimuth",))
-)
+AZIMUTHAL_PROFILES = Pattern("AzimuthalProfiles", (("q",), ("two_theta",), ("radius",), ("d_spacing",), ("azimuth",)))
 SPECTRA = Pattern("Spectra", (("energy",), ("channel",)))
 VOLUME_SLICES = Pattern("VolumeSlices", (("y", "x"),), (("detector_y", "z"), ("y", "z")))
 

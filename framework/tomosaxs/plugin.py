@@ -256,9 +256,7 @@ def _place(target: Any) -> tuple[Path | None, int]:
         return None, 0
 
 
-def _build(
-    target: Any, kind: Kind, options: dict[str, Any], name: str, file: Path | None, line: int
-) -> PluginSpec:
+def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Path | None, line: int) -> PluginSpec:
     stateful = inspect.isclass(target)
     call = _entry(target, kind) if stateful else target
     hints = get_type_hints(call, include_extras=True)

@@ -137,7 +137,7 @@ def manager() -> pluggy.PluginManager:
     for point in _entry_points():
         try:
             found.register(point.load(), name=point.name)
-        except Exception as error:  # an index module of a stranger may fail in any way; it is reported
+        except Exception as error:  # noqa: BLE001 - an index module of a stranger may fail in any way; it is reported
             _broken()[point.name] = f"package {point.name}: {type(error).__name__}: {error}"
     if "tomosaxs_plugins" not in [point.name for point in _entry_points()]:
         _register_from_checkout(found)

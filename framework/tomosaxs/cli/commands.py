@@ -11,7 +11,10 @@ _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),
     "check": ("tomosaxs.cli.lists:check", "Check a process list without looking at the data."),
     "plan": ("tomosaxs.cli.lists:plan", "Check a list against its data and print what would happen."),
-    "list": ("tomosaxs.cli.catalogue:list_plugins", "List plugins, backends and ready-made lists, or find them by words."),
+    "list": (
+        "tomosaxs.cli.catalogue:list_plugins",
+        "List plugins, backends and ready-made lists, or find them by words.",
+    ),
     "show": ("tomosaxs.cli.catalogue:show", "Explain a plugin: its parameters, what it takes and gives, its source."),
     "schema": ("tomosaxs.cli.catalogue:schema", "Print the JSON schema of process lists, for editors."),
     "demo": ("tomosaxs.cli.folders:demo", "Write a simulated scan, its truth and a list that processes it."),

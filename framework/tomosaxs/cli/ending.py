@@ -43,7 +43,7 @@ def guarded(command: Any, arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # a fault of tomosaxs itself: say so, and end all ranks
+    except Exception as error:  # noqa: BLE001 - a fault of tomosaxs itself: say so, and end all ranks
         return _crashed(error, debug)
     return int(answer) if isinstance(answer, int) else 0
 

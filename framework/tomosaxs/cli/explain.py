@@ -11,7 +11,9 @@ def parameter_rows(spec: PluginSpec) -> list[tuple[str, str, str, str]]:
     rows = []
     for each in spec.parameters:
         limits = each.param.limits()
-        kind = each.type_name() + (f", {limits}" if limits else "") + (f" [{each.param.unit}]" if each.param.unit else "")
+        kind = (
+            each.type_name() + (f", {limits}" if limits else "") + (f" [{each.param.unit}]" if each.param.unit else "")
+        )
         default = "required" if each.required else ("null" if each.default is None else str(each.default))
         rows.append((each.name, kind, default, each.param.description))
     return rows
@@ -46,7 +48,9 @@ def explain(spec: PluginSpec) -> str:
     if rows:
         lines.extend(["", "Parameters"])
         for name, kind, default, description in rows:
-            lines.append(f"  {name}: {kind}; default {default}" if default != "required" else f"  {name}: {kind}; required")
+            lines.append(
+                f"  {name}: {kind}; default {default}" if default != "required" else f"  {name}: {kind}; required"
+            )
             if description:
                 lines.append(f"      {description}")
     found = backends(spec.name)

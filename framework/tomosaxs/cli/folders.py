@@ -12,7 +12,9 @@ from tomosaxs.errors import InputError
 
 @click.command()
 @click.argument("name", default="tomography")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default the current one.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default the current one."
+)
 def demo(name: str, output: Path) -> None:
     """Write a simulated scan, its truth and a list that processes it: NAME is tomography or saxs."""
     from tomosaxs.demo import make_demo

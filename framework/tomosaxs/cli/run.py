@@ -52,9 +52,13 @@ def bytes_of(text: str | None) -> float | None:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @list_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the results; default: the list's name, here.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the results; default: the list's name, here."
+)
 @click.option("--resume", is_flag=True, help="Use what an earlier run into the same folder finished.")
-@click.option("--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together; default half of what is free.")
+@click.option(
+    "--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together; default half of what is free."
+)
 @click.option("--block", type=click.IntRange(min=1), help="Slices a block; default from the memory.")
 @click.option("--keep-work", is_flag=True, help="Keep intermediate data after success.")
 def run(
@@ -99,6 +103,7 @@ def run(
 
 def farewell(result: Any) -> list[str]:
     """Return the closing lines: what was made and how to look at it."""
+
     def shown(path: Path) -> str:
         relative = os.path.relpath(path)
         return str(path) if relative.startswith("..") else relative

@@ -18,7 +18,7 @@ from tomosaxs.plan.infer import (
 )
 from tomosaxs.plan.keys import digest, sampled_digest, step_key
 from tomosaxs.plan.memory import Options, size_blocks
-from tomosaxs.plan.model import Node, Pass, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plugin import PluginError
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop

@@ -69,9 +69,7 @@ def outputs_of(
     return [_output(spec, first, core, pattern, rule) for pattern, rule in zip(spec.outputs, rules, strict=True)]
 
 
-def _output(
-    spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, pattern: Pattern, rule: Any
-) -> Dataset:
+def _output(spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, pattern: Pattern, rule: Any) -> Dataset:
     if rule is None:
         if core is not None and not pattern.pointwise and pattern.core_of(first.names) != core:
             raise PluginError(f"plugin {spec.name} changes the axes: it needs a shape= rule")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tomosaxs import registry
 from tomosaxs.errors import Problem, TomosaxsError, did_you_mean
 from tomosaxs.parameters import Parameter, check_value
 from tomosaxs.plugin import PluginSpec
@@ -24,8 +25,7 @@ from tomosaxs.process_list.entries import (
 )
 from tomosaxs.process_list.files import absolute, missing, resolve_files
 from tomosaxs.process_list.references import Estimates
-from tomosaxs.process_list.tree import Faults
-from tomosaxs.registry import find, plugins
+from tomosaxs.process_list.tree import Faults, Unread
 
 _BELONGS = {
     "loader": "a loader; it belongs under input:",
@@ -135,7 +135,7 @@ class _Checker:
                 return None
             if "\0" in entry.plugin:
                 raise ValueError("a name cannot hold a null character")
-            spec = find(entry.plugin, relative_to=self._plugin_folder(entry))
+            spec = registry.find(entry.plugin, relative_to=self._plugin_folder(entry))
         except TomosaxsError as error:
             self.faults.add(str(error), entry.place("plugin"), where)
             return None
@@ -191,14 +191,14 @@ class _Checker:
 
 
 def _unfilled(value: Any) -> bool:
-    """Whether a text still holds a ``${`` that was reported already."""
+    """Whether a text could not be read, or holds a ``${`` that leads nowhere; both are reported already."""
     if isinstance(value, str):
-        return "${" in value
+        return "${" in value or isinstance(value, Unread)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(_unfilled(part) for part in parts)
 
 
 def _only_missing(plugin: str) -> bool:
     """Whether a plugin is known and only a package that it needs is not installed."""
-    entry = plugins().get(plugin)
+    entry = registry.plugins().get(plugin)
     return entry is not None and bool(entry.missing())

@@ -30,7 +30,8 @@ class Datasets:
             return entry.on, entry.to
         on = self._read(entry, spec)
         to = self._write(entry, spec, on)
-        self._made(to)
+        known = set(self.names)
+        self._made(tuple(name for name in to if entry.to or name in known))
         return on, to
 
     def _made(self, names: tuple[str, ...]) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tomosaxs import registry
 from tomosaxs.errors import TomosaxsError
 from tomosaxs.parameters import Parameter
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.registry import PluginEntry, find, plugins
+from tomosaxs.registry import PluginEntry
 
 _NAME = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 _NAMES = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}]}
@@ -64,7 +65,7 @@ def json_schema(entries: Mapping[str, PluginEntry] | None = None) -> dict[str, A
     entries : mapping of str to PluginEntry, optional
         Default: all that are registered.
     """
-    chosen = plugins() if entries is None else entries
+    chosen = registry.plugins() if entries is None else entries
     kinds: dict[str, list[str]] = {"step": [], "loader": [], "saver": []}
     definitions: dict[str, Any] = {}
     for name, entry in sorted(chosen.items()):
@@ -150,7 +151,7 @@ def _spec(entry: PluginEntry) -> tuple[PluginSpec | None, str]:
     if reason:
         return None, reason
     try:
-        return find(entry.name), ""
+        return registry.find(entry.name), ""
     except (TomosaxsError, AttributeError, OSError) as error:
         return None, str(error)
 

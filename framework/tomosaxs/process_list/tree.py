@@ -52,6 +52,12 @@ class Listed(list[Any]):
         self.places.append(place)
 
 
+class Unread(str):
+    """A value that could not be read, as it is written; its fault is noted, so nothing else is said of it."""
+
+    __slots__ = ()
+
+
 def plain(value: Any) -> Any:
     """Return ordinary dicts and lists."""
     if isinstance(value, dict):

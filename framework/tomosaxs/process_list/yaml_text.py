@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tomosaxs.process_list.tree import Faults, Keyed, Listed, Place, step_where
+from tomosaxs.process_list.tree import Faults, Keyed, Listed, Place, Unread, step_where
 
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
@@ -139,6 +139,8 @@ def in_plain_words(error: yaml.MarkedYAMLError) -> tuple[str, int | None]:
     if "flow" in (error.context or "") and problem.startswith("expected ','"):
         bracket = "[" if "sequence" in (error.context or "") else "{"
         return f"a {bracket} that is not closed, or a missing comma: {problem}", begun or line
+    if "'<stream end>'" in problem:
+        return "the text ends inside a bracket, a brace or a mapping", begun or line
     if "undefined alias" in problem:
         return f"{problem}: a text that begins with * needs quotes", line
     for fragment, words in _WORDS:
@@ -246,7 +248,7 @@ class _Converter:
             self.fault(f"unknown tag {_short(node.tag)}: a list holds plain values only", node, path)
         except (ValueError, OverflowError) as error:
             self.fault(str(error), node, path)
-        return text
+        return Unread(text)
 
 
 def _value(kind: str, text: str) -> Any:

@@ -207,7 +207,7 @@ def _each_other(
     front = [0, *(1 + rest.index(name) for name in (*others, *core))]
     block = np.transpose(blocks[0], front)
     pieces = [
-        np.asarray(target(np.ascontiguousarray(block[(slice(None), *place)]), **arguments))
+        np.asarray(target(np.ascontiguousarray(block[(slice(None),) + tuple(place)]), **arguments))
         for place in np.ndindex(*sizes)
     ]
     stacked = np.stack(pieces, axis=1).reshape(len(block), *sizes, *pieces[0].shape[1:])

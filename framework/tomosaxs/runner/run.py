@@ -90,9 +90,9 @@ class Run:
                 text = str(error)
         text = self.comm.bcast(text)
         if text is not None:
-            error = InputError(text)
-            error.everywhere = True
-            raise error
+            problem = InputError(text)
+            problem.everywhere = True
+            raise problem
 
     def _open_folder(self) -> None:
         prepare(self.folder, self._files())
@@ -109,7 +109,6 @@ class Run:
     def _passes(self) -> None:
         context, plan = self.context, self.plan
         found = self.comm.bcast(self._found() if self.comm.rank == 0 else None)
-        ready = {node for node in plan.nodes if node.number in found["ready"]}
         place_stores(context, self.resume)
         for label, plain in found["estimates"].items():
             context.estimates[label] = Estimate(**{**plain, "messages": tuple(plain["messages"])})
@@ -229,20 +228,27 @@ class Run:
 
         sums = self.sums.wait()
         for each in self.plan.inputs:
-            files = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
+            read = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
             dataset = each.source.dataset
             result.inputs.append(
                 InputRecord(
-                    each.checked.entry.name, each.checked.spec.name, each.checked.path, files,
-                    dataset.shape, dataset.names, each.source.messages,
-                )  # fmt: skip
+                    each.checked.entry.name,
+                    each.checked.spec.name,
+                    each.checked.path,
+                    read,
+                    dataset.shape,
+                    dataset.names,
+                    each.source.messages,
+                )
             )
         result.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         result.seconds = time.perf_counter() - self.clock
         parts = self.folder / ".work" / "out"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
-        files = [path for out in self.plan.checked.outputs for path in out.spec.target(result, parts, **out.values)]
+        files: list[Path] = []
+        for out in self.plan.checked.outputs:
+            files.extend(out.spec.target(result, parts, **out.values))
         extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
         self._move_side_outputs(result)
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from tomosaxs_plugins.centring.opposite import OppositePairs
 from tomosaxs_plugins.centring.spectrum import frequencies, high_pass, refine_peak, signal_weight
@@ -22,6 +23,7 @@ Complexes = NDArray[np.complex128]
 MIN_OVERLAP = 0.08  # of the width: less overlap than this is no evidence
 SIGMA_FLOOR = 0.01  # px; interpolation and pixel response are not known better
 FEW_PAIRS = 2.0  # with one pair few frequencies carry the peak: their scatter shows half of the true error
+MIN_SMOOTH, SMOOTH_FRACTION = 1.5, 0.01  # px, of the width: smoothing of the derivatives
 MAX_PAIRS = 180  # more pairs than this add time, not accuracy
 
 
@@ -65,7 +67,8 @@ def correlate_opposite(
     Parameters
     ----------
     values : (angles, columns) float64
-        Attenuation without background (see `clean_row`), frames in the order that `pairs` refers to.
+        Attenuation, repaired but with its background (`CleanRow.plain`): taking that out here keeps to the
+        overlap, which is symmetric about the axis; frames in the order that `pairs` refers to.
     pairs : OppositePairs
         What is opposite to what; must not be empty.
     search : (float, float), optional
@@ -126,15 +129,18 @@ def _partners(values: Floats, pairs: OppositePairs, groups: NDArray[np.int64], c
 
 
 def _coarse_curve(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return candidate axes (half-pixel steps), normalised correlation, independent samples."""
+    """Return candidate axes (half-pixel steps), normalised correlation, independent samples.
+
+    Smoothed derivatives are compared, not values: they know no pedestal and no slope, also where the sample is
+    wider than the detector, and their peak is narrow. The derivative of a mirror image has the other sign.
+    """
     n = a.shape[1]
     size = 2 * n
-    omega = frequencies(size)
-    weight = high_pass(omega, n)
-    spectrum_a, spectrum_b = np.fft.rfft(a, size) * weight, np.fft.rfft(b, size) * weight
-    product = np.fft.irfft((spectrum_a * spectrum_b).sum(axis=0), size)[: 2 * n - 1]
-    energy_a = (np.fft.irfft(spectrum_a, size)[:, :n] ** 2).sum(axis=0)
-    energy_b = (np.fft.irfft(spectrum_b, size)[:, :n] ** 2).sum(axis=0)
+    smooth = max(MIN_SMOOTH, SMOOTH_FRACTION * n)
+    a, b = (gaussian_filter1d(frames, smooth, axis=1, order=1, mode="nearest") for frames in (a, b))
+    spectrum_a, spectrum_b = np.fft.rfft(a, size), np.fft.rfft(b, size)
+    product = -np.fft.irfft((spectrum_a * spectrum_b).sum(axis=0), size)[: 2 * n - 1]
+    energy_a, energy_b = (a**2).sum(axis=0), (b**2).sum(axis=0)
     t = np.arange(2 * n - 1)
     low, high = np.maximum(0, t - (n - 1)), np.minimum(n - 1, t)
     sums = [np.concatenate([[0.0], np.cumsum(e)]) for e in (energy_a, energy_b)]
@@ -206,8 +212,8 @@ def _refine(a: Floats, b: Floats, axis: float) -> tuple[float, float]:
 def _windowed(frames: Floats, window: Floats, axis: float) -> Floats:
     """Return frames less the straight line through the flanks of the window, times the window.
 
-    The line that was taken out before ran through the edges of the detector, which is not symmetric
-    about the axis where the sample is wider than the detector.
+    A line through the edges of the detector would not be symmetric about the axis where the sample is wider
+    than the detector.
     """
     distance = np.arange(window.size) - axis
     flanks = window * (1.0 - window)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, Estimate, InputError, Param, Scan, Sinograms, Stop, contact_sheet, estimator
+from tomosaxs import Dataset, Estimate, InputError, Param, Scan, Sinograms, Stop, estimator
 from tomosaxs_plugins.centring.consensus import STOP, AxisEstimate, combine
 from tomosaxs_plugins.centring.row import RowEstimate, row_estimate
 
@@ -77,7 +77,9 @@ class FindRotationAxis:
         Literal["auto", "correlation", "vo", "metric"], Param("auto: all methods and their agreement; or one alone")
     ] = "auto"
     rows: Annotated[int, Param("rows to look at, spread over the height", ge=1, le=4096)] = 10
-    search: Annotated[tuple[float, float] | None, Param("limits for the axis; default the middle 60 %", unit="px")] = None
+    search: Annotated[tuple[float, float] | None, Param("limits for the axis; default the middle 60 %", unit="px")] = (
+        None
+    )
     value: Annotated[float | None, Param("the axis itself, where it is known", unit="px")] = None
     on_low_confidence: Annotated[Literal["stop", "warn"], Param("what happens below minimum_confidence")] = "stop"
     minimum_confidence: Annotated[float, Param("confidence that is asked for", ge=0, le=1)] = STOP
@@ -161,6 +163,7 @@ class FindRotationAxis:
         """Return slices of the middle row for the candidate axes, labelled."""
         if self.middle is None or self.angles is None or len(self.angles) < 2:
             return None
+        from tomosaxs import contact_sheet
         from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
 
         first, step = self.geometry

@@ -210,7 +210,7 @@ def _correlate(clean: CleanRow, limits: tuple[float, float]) -> dict[str, Any]:
         pairs = opposite_pairs(clean.angles, trust=trust)
         if pairs.count == 0:
             continue
-        found = correlate_opposite(clean.values, pairs, search=limits)
+        found = correlate_opposite(clean.plain, pairs, search=limits)
         content[name] = MethodEstimate(found.axis, found.sigma, found.evidence, found.rival, found.rival_axis)
         if trust:
             content |= {"outside": found.outside, "outside_axis": found.outside_axis}

@@ -32,6 +32,8 @@ class CleanRow:
     ----------
     values : (angles, columns) float64
         Attenuation, gaps filled, background removed, frames in ascending order of angle.
+    plain : (angles, columns) float64
+        The same with its background.
     angles : (angles,) float64
         Angles in degrees, ascending, as given (not wrapped).
     noise : float
@@ -43,6 +45,7 @@ class CleanRow:
     """
 
     values: Floats
+    plain: Floats
     angles: Floats
     noise: float
     contrast: float
@@ -78,12 +81,13 @@ def clean_row(sinogram: NDArray[np.floating], angles_deg: NDArray[np.floating]) 
     _clamp_spikes(values)
     values -= _static_columns(values)
     noise = _noise_of(values)
-    values -= _background(values)
+    plain = values
+    values = plain - _background(plain)
     variance = float(np.var(values))
     if not variance > 1e-24 * max(1.0, float(np.abs(sinogram[np.isfinite(sinogram)]).max()) ** 2):
         raise UnusableRowError("the row is constant")
     contrast = float(np.sqrt(max(variance - noise**2, 0.0)))
-    return CleanRow(values, angles, noise, contrast, repaired)
+    return CleanRow(values, plain, angles, noise, contrast, repaired)
 
 
 def _fill_gaps(values: Floats) -> float:

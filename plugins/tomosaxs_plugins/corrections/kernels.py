@@ -63,11 +63,13 @@ def _interpolated(flats: Array, weights: Array, number: int) -> Array:
     return result
 
 
-def minus_logarithm(transmitted: NDArray[Any], minimum: float) -> tuple[Array, int]:
-    """Return -ln(T) with T raised to at least `minimum`, and how many values were raised."""
-    data = np.ascontiguousarray(transmitted, dtype=np.float32)
-    floor = np.float32(minimum)
-    raised = int(np.count_nonzero(data < floor))
+def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0) -> tuple[Array, int]:
+    """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values were raised."""
+    data = np.ascontiguousarray(signal, dtype=np.float32)
+    if open_beam != 1.0:
+        data = data / np.float32(open_beam)
+    lowest = np.float32(minimum)
+    raised = int(np.count_nonzero(data < lowest))
     out = np.empty_like(data)
-    numexpr.evaluate("-log(where(data < floor, floor, data))", out=out, casting="same_kind")
+    numexpr.evaluate("-log(where(data < lowest, lowest, data))", out=out, casting="same_kind")
     return out, raised

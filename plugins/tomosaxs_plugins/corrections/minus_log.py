@@ -8,7 +8,7 @@ from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.corrections.kernels import minus_logarithm
 
 
-def _shape(data: Dataset, *, minimum: float) -> Output:
+def _shape(data: Dataset, *, minimum: float, open_beam: float) -> Output:
     return Output((), "float32", "attenuation", "")
 
 
@@ -18,10 +18,11 @@ def minus_log(
     scan: Scan,
     *,
     minimum: Annotated[float, Param("transmissions below this are raised to it", gt=0, le=1)] = 1e-4,
+    open_beam: Annotated[float, Param("signal without a sample, where the data are not a transmission yet", gt=0)] = 1.0,
 ) -> Pointwise:
     """Turn transmission into attenuation: the negative natural logarithm.
 
-    The law of Beer and Lambert makes -ln(T) the line integral of the attenuation coefficient. Transmissions below
+    T is the data over `open_beam` (1 after a dark and flat correction). The law of Beer and Lambert makes -ln(T) the line integral of the attenuation coefficient. Transmissions below
     `minimum` (noise may make them zero or negative) are raised to it first; their number is reported.
 
     Parameters
@@ -34,7 +35,7 @@ def minus_log(
     (n, ...) float32 array
         Line integrals of the attenuation, without units.
     """
-    attenuation, raised = minus_logarithm(data, minimum)
+    attenuation, raised = minus_logarithm(data, minimum, open_beam)
     if raised:
         scan.note(f"{{count}} transmissions below {minimum:g} were raised to it", raised)
     return attenuation

@@ -64,7 +64,8 @@ def _open(path: Path) -> h5py.File:
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read: permission denied")
     try:
-        return h5py.File(path, "r")
+        # Without a chunk cache HDF5 reads only the rows asked for of an uncompressed chunk; blocks are read once.
+        return h5py.File(path, "r", rdcc_nbytes=0)
     except OSError as error:
         raise InputError(f"{path} {_why_not(path, error)}") from None
 

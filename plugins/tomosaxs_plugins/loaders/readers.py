@@ -133,6 +133,12 @@ class HDF5Reader:
                 self._fill(part, [*chosen[:axis], slice(begin, end, 1), *chosen[axis + 1 :]])
             return
         where = tuple(each for each in chosen if isinstance(each, slice))
+        chunks = self.dataset.chunks
+        if chunks is not None and len(where) == len(chunks) and chunks[0] == 1 and where[0].step > 1:
+            # HDF5 takes strided selections of chunks apart point by point; frame by frame is ten times faster.
+            for place, frame in enumerate(range(where[0].start, where[0].stop, where[0].step)):
+                self._fill(out[place : place + 1], [slice(frame, frame + 1, 1), *where[1:]])
+            return
         if out.flags.c_contiguous:
             self.dataset.read_direct(out, where)
         else:

@@ -24,16 +24,12 @@ def rescale(image: NDArray[Any], limits: tuple[float, float], dtype: str) -> NDA
     return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=top, neginf=0.0), 0.0, top)).astype(dtype)
 
 
-def _check(
-    dataset: Dataset, *, dtype: str, limits: tuple[float, float] | None, prefix: str, **_: Any
-) -> None:
+def _check(dataset: Dataset, *, dtype: str, limits: tuple[float, float] | None, prefix: str, **_: Any) -> None:
     if dtype == "float32":
         if limits is not None:
             raise InputError("limits are for integer images; float32 keeps the values as they are")
     elif limits is None:
-        raise InputError(
-            f"dtype {dtype} needs limits: [low, high], the values that become 0 and {_top(dtype)}"
-        )
+        raise InputError(f"dtype {dtype} needs limits: [low, high], the values that become 0 and {_top(dtype)}")
     elif not (np.all(np.isfinite(limits)) and limits[0] < limits[1]):
         raise InputError(f"limits: expected two numbers, low < high, got {list(limits)}")
     if not prefix or Path(prefix).name != prefix:
@@ -54,9 +50,7 @@ def tiff_stack(
     prefix: Annotated[str, Param("beginning of the file names")] = "slice",
     digits: Annotated[int, Param("digits of the slice number", ge=1, le=9)] = 5,
     dtype: Annotated[Kind, Param("type of the values")] = "float32",
-    limits: Annotated[
-        tuple[float, float] | None, Param("values that become 0 and the largest integer")
-    ] = None,
+    limits: Annotated[tuple[float, float] | None, Param("values that become 0 and the largest integer")] = None,
 ) -> None:
     """Save every slice as a TIFF image, numbered by its place in the full, uncropped data.
 
@@ -88,9 +82,7 @@ def _labels(scan: Scan, digits: int) -> list[str]:
     if len(absolute) == 1:
         return [f"{number:0{digits}d}" for number in absolute[0]]
     rows = zip(*absolute, strict=True)
-    return [
-        "_".join(f"{name}{n:0{digits}d}" for name, n in zip(scan.sliced, row, strict=True)) for row in rows
-    ]
+    return ["_".join(f"{name}{n:0{digits}d}" for name, n in zip(scan.sliced, row, strict=True)) for row in rows]
 
 
 def _tags(scan: Scan, dtype: str, limits: tuple[float, float] | None) -> dict[str, Any]:
