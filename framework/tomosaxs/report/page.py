@@ -50,7 +50,7 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
         memory=size_text(result.peak_memory),
         size_text=size_text,
         plan_text=plan_text,
-        extra=[(heading, Markup(body)) for heading, body in extra],  # noqa: S704  (documented above)
+        extra=[(heading, Markup(body)) for heading, body in extra],
         svg=Markup,
     )
     Path(path).write_text(page, encoding="utf-8", errors="replace")
@@ -132,7 +132,7 @@ def _step(step: StepRecord, result: Result) -> dict[str, Any]:
         "parameters": [*parameters, *missing],
         "seconds": duration(step.seconds),
         "share": 100.0 * step.seconds / longest,
-        "citations": [numbers[doi] for doi in step.citations],
+        "citations": sorted(numbers[doi] for doi in step.citations),
     }
 
 
@@ -159,7 +159,7 @@ def methods_text(result: Result) -> str:
     parts = []
     for step in result.steps:
         chosen = [f"{n} {_parameter(step.resolved.get(n, v))}" for n, v in step.given.items()]
-        cited = "".join(f" [{numbers[doi]}]" for doi in step.citations)
+        cited = "".join(f" [{number}]" for number in sorted(numbers[doi] for doi in step.citations))
         parts.append(f"{step.plugin}{_brackets(chosen)}{cited}")
     sentences = [f"Data were processed with tomosaxs {version}".rstrip() + "."]
     if parts:

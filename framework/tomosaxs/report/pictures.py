@@ -159,7 +159,8 @@ def _paste(
             sheet.paste(Image.fromarray(picture), (left, top + strip))
             left += width + gap
         top += height + strip + gap
-    return np.asarray(sheet, dtype=np.uint8).copy()
+    pasted: NDArray[np.uint8] = np.array(sheet, dtype=np.uint8)
+    return pasted
 
 
 def _font(draw: Any, label: str, width: int) -> Any:

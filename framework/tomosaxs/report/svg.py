@@ -223,7 +223,7 @@ def histogram_chart(
     canvas = _Canvas(size[0], size[1], f"histogram of {label}", left=20, bottom=58)
     across = Span(label, low, high)
     step = canvas.width / len(counts)
-    for number, share in enumerate(heights):
+    for number, share in enumerate(heights.tolist()):
         if share > 0:
             canvas.parts.append(
                 f'<rect class="column" x="{canvas.left + number * step:.1f}" y="{canvas.y(share):.1f}" '

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import h5py
 
-from tomosaxs import InputError, Param, Result, SavedDataset, saver
+from tomosaxs import InputError, Param, Quantity, Result, SavedDataset, saver
 from tomosaxs_plugins.savers.nexus_data import describe_data, is_volume, scattering_units
 from tomosaxs_plugins.savers.nexus_tree import RESERVED, write_beamline, write_reconstruction, write_record
 from tomosaxs_plugins.savers.nexus_write import copy_in_slabs, group, sync
@@ -156,7 +156,7 @@ def _define(entry: h5py.Group, result: Result) -> None:
     """Say which application definition the entry follows, and write what that one asks for besides."""
     default = result.datasets[-1] if result.datasets else None
     cansas = default is not None and bool(scattering_units(default))
-    metadata = {}
+    metadata: dict[str, Quantity | str] = {}
     for saved in result.datasets:  # what the default dataset says counts
         metadata.update(saved.dataset.metadata)
     write_beamline(entry, metadata, cansas=cansas)
