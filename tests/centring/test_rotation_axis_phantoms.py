@@ -93,7 +93,7 @@ def test_default_method_on_twenty_random_axes(angles: Floats, columns: int) -> N
     ],
 )
 def test_each_method_alone(method: str, angles: Floats, median: float, largest: float) -> None:
-    error, _, _ = errors(angles, 160, method, count=12)
+    error, _, _ = errors(angles, 160, method, count=8)
     assert np.median(np.abs(error)) <= median
     assert np.abs(error).max() <= largest
 
