@@ -123,7 +123,7 @@ def register_backends() -> list[BackendEntry]:
             "tomopy",
             "reconstruct",
             "tomosaxs_plugins.reconstruction.backends.tomopy:backend",
-            "TomoPy: gridrec and iterative methods on the CPU.",
+            "TomoPy: gridrec on the CPU.",
             needs=("tomopy",),
             install="conda install -c conda-forge tomopy",
         ),

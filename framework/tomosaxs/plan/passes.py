@@ -194,4 +194,4 @@ def _sliced_output(step: PlannedStep, section: Pass) -> tuple[str, ...]:
         return names
     have = step.outputs[0].dataset.names
     renames = dict(step.spec.outputs[0].renames)
-    return tuple(name if name in have else renames.get(name, name) for name in names)
+    return tuple(renames[name] if renames.get(name) in have else name for name in names)

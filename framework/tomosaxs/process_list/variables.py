@@ -51,47 +51,63 @@ class _Resolver:
         self.done: dict[str, str] = {}
 
     def all(self) -> dict[str, str]:
-        """Resolve in rounds, so that a long chain of variables cannot exhaust the stack."""
-        left = dict(self.written)
-        for name in list(left):
-            unknown = [inner for inner in _names(left[name]) if inner not in self.written]
-            for inner in unknown:
-                self._fault(name, f"no variable is called {inner!r}{did_you_mean(inner, self.written)}")
-            if unknown or self._malformed(name, left[name]):
-                self.done[name] = left.pop(name)
-        while left:
-            ready = [name for name, text in left.items() if all(inner in self.done for inner in _names(text))]
-            if not ready:
-                self._cycles(left)
-                break
-            for name in ready:
-                text = _filled(left.pop(name), self.done)
-                if text is None:
-                    self._fault(name, f"the text grows beyond {MAX_TEXT} characters")
-                self.done[name] = text or ""
+        """Resolve without recursion, so that a long chain of variables cannot exhaust the stack."""
+        waiting: dict[str, set[str]] = {}
+        users: dict[str, list[str]] = {}
+        ready = []
+        for name, text in self.written.items():
+            inner = set(_names(text))
+            if self._unusable(name, text, inner):
+                self.done[name] = text
+                inner = set()
+            waiting[name] = inner
+            for each in inner:
+                users.setdefault(each, []).append(name)
+            if not inner:
+                ready.append(name)
+        while ready:
+            name = ready.pop()
+            self._fill(name)
+            del waiting[name]
+            for user in users.get(name, ()):
+                waiting[user].discard(name)
+                if not waiting[user]:
+                    ready.append(user)
+        self._circles(waiting)
         return {name: self.done[name] for name in self.written}
 
-    def _malformed(self, name: str, text: str) -> bool:
+    def _fill(self, name: str) -> None:
+        if name not in self.done:
+            text = _filled(self.written[name], self.done)
+            if text is None:
+                self._fault(name, f"the text grows beyond {MAX_TEXT} characters")
+            self.done[name] = text or ""
+
+    def _unusable(self, name: str, text: str, inner: set[str]) -> bool:
         problem = malformed(text)
         if problem:
             self._fault(name, problem)
-        return bool(problem)
+            return True
+        unknown = sorted(each for each in inner if each not in self.written)
+        for each in unknown:
+            self._fault(name, f"no variable is called {each!r}{did_you_mean(each, self.written)}")
+        return bool(unknown)
 
-    def _cycles(self, left: dict[str, str]) -> None:
-        """Name every circle once, at its first variable."""
+    def _circles(self, waiting: dict[str, set[str]]) -> None:
+        """Name every circle once, at the first of its variables that the list has."""
         seen: set[str] = set()
-        for start in left:
-            chain, name = [start], start
-            while True:
-                name = next(inner for inner in _names(left[name]) if inner in left)
-                if name in chain:
-                    break
-                chain.append(name)
-            circle = chain[chain.index(name) :]
-            if not seen.intersection(circle):
+        for start in waiting:
+            chain: dict[str, None] = {}
+            name = start
+            while name not in chain and name not in seen:
+                chain[name] = None
+                name = min(waiting[name])
+            if name not in seen:
+                names = list(chain)
+                circle = names[names.index(name) :]
                 self._fault(circle[0], "it stands for itself: " + " -> ".join([*circle, circle[0]]))
-            seen.update(circle)
-        self.done.update(left)
+            seen.update(chain)
+            self.done[start] = self.written[start]
 
     def _fault(self, name: str, message: str) -> None:
         self.faults.add(message, self.section.place_of(name), f"paths.{name}")

@@ -104,7 +104,7 @@ def load(text: str, faults: Faults, setting: str = "") -> Any:
         raise faults.stop(str(error), place(error.line)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"the character U+{ord(str(error.character)[:1]):04X} is not allowed in YAML text"
+        message = f"the character U+{int(error.character):04X} is not allowed in YAML text"
         raise faults.stop(message, place(line)) from None
     except yaml.MarkedYAMLError as error:
         message, at = in_plain_words(error)
@@ -136,11 +136,13 @@ def in_plain_words(error: yaml.MarkedYAMLError) -> tuple[str, int | None]:
     begun = error.context_mark.line + 1 if error.context_mark is not None else None
     if "unexpected end of stream" in problem and "quoted" in (error.context or ""):
         return "a quoted text that is never closed", begun or line
-    if "flow" in (error.context or "") and problem.startswith("expected ','"):
-        bracket = "[" if "sequence" in (error.context or "") else "{"
-        return f"a {bracket} that is not closed, or a missing comma: {problem}", begun or line
     if "'<stream end>'" in problem:
         return "the text ends inside a bracket, a brace or a mapping", begun or line
+    if "flow" in (error.context or "") and problem.startswith("expected ','"):
+        if problem.endswith("got '{'"):
+            return "inside { } and [ ] a text with ${...} needs quotes around it", line
+        bracket = "[" if "sequence" in (error.context or "") else "{"
+        return f"a {bracket} that is not closed, or a missing comma: {problem}", begun or line
     if "undefined alias" in problem:
         return f"{problem}: a text that begins with * needs quotes", line
     for fragment, words in _WORDS:
@@ -180,7 +182,7 @@ class _Converter:
             return self.scalar(node, path)
         if id(node) in self.active:
             self.fault("an alias (*name) inside the value that it stands for", node, path)
-            return None
+            return Unread()
         self.active.add(id(node))
         try:
             if isinstance(node, MappingNode):

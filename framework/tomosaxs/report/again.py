@@ -61,9 +61,8 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
         folder, path, _text(entry["title"]), _text(note["data"]), list_file, settings, _text(execution["command"])
     )
     result.datasets = _datasets(entry, path)
-    result.steps = [
-        _step(entry[name]) for name in sorted(entry) if name.startswith("process_") and name != "process_list"
-    ]
+    steps = [entry[name] for name in entry if name.startswith("process_") and name != "process_list"]
+    result.steps = [_step(group) for group in sorted(steps, key=lambda group: int(group["sequence_index"][()]))]
     result.inputs = [_input(group) for group in sorted(entry["inputs"].values(), key=lambda g: int(g.attrs["order"]))]
     for name, group in entry["estimates"].items():
         result.estimates[name] = _estimate(group)
@@ -142,7 +141,7 @@ def _input(group: h5py.Group) -> InputRecord:
 
 def _estimate(group: h5py.Group) -> Estimate:
     details = {name: _any(item) for name, item in group["details"].items()} if "details" in group else {}
-    pictures = group["pictures"] if "pictures" in group else {}
+    pictures = group.get("pictures", {})
     return Estimate(
         _any(group["value"]), str(group["value"].attrs.get("units", "")), float(group["uncertainty"][()]),
         float(group["confidence"][()]), tuple(_texts(group["messages"])), details,

@@ -165,8 +165,8 @@ def line_chart(
     canvas = _Canvas(size[0], size[1], f"{labels[1]} against {labels[0]}", left=70)
     canvas.frame(across, up, grid=True)
     if level is not None and math.isfinite(level):
-        y = float(canvas.y(up.place(level)))
-        canvas.line(canvas.left, y, canvas.left + canvas.width, y, "level")
+        at_level = float(canvas.y(up.place(level)))
+        canvas.line(canvas.left, at_level, canvas.left + canvas.width, at_level, "level")
     for number, (name, x, y) in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         at = canvas.x(across.place(x)), canvas.y(np.clip(up.place(np.asarray(y, dtype=np.float64)), 0, 1))

@@ -78,9 +78,11 @@ def run_step(
             results.append(_one_call(context, one, step, number, values, blocks, low, caches))
         except StepError:
             raise
+        except SystemExit as error:  # one rank alone must not leave: the others would wait for ever
+            raise context.fail(step, error, f"{block_name}: the plugin ended the program") from error
         except MemoryError as error:
             raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
-        except Exception as error:  # a plugin may fail in any way: named, with its place, and all ranks end
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way: named, with its place, and all ranks end
             raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds

@@ -162,7 +162,12 @@ def _chosen_scan(stack: Stack, options: Options) -> tuple[NDArray[np.intp], NDAr
         lost = f", {incomplete} projections of incomplete scans left out" if incomplete else ""
         stack.messages.append(f"scan {options.scan} of {len(scans)} complete ones{lost}")
         return stack.projections[part], values[part]
-    if len(scans) > 1 or incomplete:
+    if incomplete and len(scans) == 1:
+        stack.messages.append(
+            f"{incomplete} projections after the first {len(values) - incomplete} repeat their angles and are kept "
+            "(scan: 1 leaves them out)"
+        )
+    if len(scans) > 1:
         raise InputError(
             f"{stack.file.path}: {stack.angles.source}: the {len(values)} projections are {len(scans)} scans over the "
             f"same angles, one after the other"

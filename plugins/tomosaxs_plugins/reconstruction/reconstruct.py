@@ -21,6 +21,7 @@ from tomosaxs import (
     plugin,
 )
 from tomosaxs import convert as convert_units
+from tomosaxs_plugins.reconstruction.angles import coverage_warning
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -97,9 +98,10 @@ def _shape(data: Dataset, *, size: int | None, **rest: Any) -> Output:
 
 
 def _memory(slices: int, data: Dataset, *, size: int | None, **rest: Any) -> float:
+    """Own backprojection, measured: filtered rows a few at a time, sixteen slices side by side."""
     width, angles = _columns(data).size, data.axis("rotation_angle").size
     count = size or width
-    return slices * 4.0 * (2.2 * angles * 2 * max(64, 1 << (2 * width - 1).bit_length()) + count * count)
+    return slices * 4.0 * (count * count + width * angles)
 
 
 @plugin(shape=_shape, check=_check, memory=_memory, cite=("10.1137/1.9780898719277",))
@@ -153,6 +155,9 @@ def reconstruct(
             f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
         )
     _refuse_nan(data, scan)
+    gap = coverage_warning(scan.angles)
+    if gap:
+        scan.note(gap)
     chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
     volume: NDArray[np.float32] = chosen.reconstruct(
         np.ascontiguousarray(data, dtype=np.float32),
