@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         custom_pattern,
     )
     from tomosaxs.plugin import Estimate, Output, PluginError, estimator, loader, plugin, saver
-    from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.registry import BackendEntry, PluginEntry, backends
+    from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.scan import Scan
     from tomosaxs.units import convert
@@ -92,7 +92,7 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_WHERE])
 
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CroppedReader", "Dataset",
     "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
     "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",

@@ -40,11 +40,11 @@ class Axis:
     size: int
     values: NDArray[Any] | None = None
     units: str = ""
-    index: NDArray[np.intp] = field(default=None)  # type: ignore[assignment]
+    index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     full_size: int = 0
 
     def __post_init__(self) -> None:
-        if self.index is None:
+        if len(self.index) == 0:
             object.__setattr__(self, "index", np.arange(self.size, dtype=np.intp))
         if not self.full_size:
             object.__setattr__(self, "full_size", int(self.size))

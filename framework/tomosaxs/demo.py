@@ -62,9 +62,7 @@ def _saxs(folder: Path) -> None:
     from tomosaxs.testing.saxs import SaxsSettings, saxs_map_scan
 
     settings = SaxsSettings(angles=tuple(float(angle) for angle in range(0, 180, 15)), x_points=13, flux=8.0)
-    saxs_map_scan(
-        folder / "saxs_map.nxs", folder / "calibration.nxs", settings, seed=1, truth=folder / "truth.nxs"
-    )
+    saxs_map_scan(folder / "saxs_map.nxs", folder / "calibration.nxs", settings, seed=1, truth=folder / "truth.nxs")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def parameter(name: str, hint: Any, default: Any = _MISSING) -> Parameter:
         for extra in extras:
             if isinstance(extra, Param):
                 param = extra
-        hint = Annotated[(base, *others)] if others else base  # type: ignore[assignment]
+        pieces = (base, *others)
+        hint = Annotated[pieces] if others else base
     return Parameter(name, hint, default, param)
 
 

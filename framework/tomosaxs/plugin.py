@@ -75,7 +75,7 @@ class Estimate:
     pictures: Mapping[str, Any] = field(default_factory=dict)
 
 
-ShapeRule: TypeAlias = Callable[..., "tuple[Axis, ...] | Output"]
+ShapeRule: TypeAlias = Callable[..., "tuple[Axis, ...] | Output | list[tuple[Axis, ...] | Output]"]
 SelectRule: TypeAlias = Callable[..., Mapping[str, Any]]
 
 

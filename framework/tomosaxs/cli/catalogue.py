@@ -83,7 +83,7 @@ def schema(output: Path | None) -> None:
     from tomosaxs.process_list.schema import json_schema
     from tomosaxs.registry import plugins
 
-    text = json.dumps(json_schema(plugins().values()), indent=2)
+    text = json.dumps(json_schema(plugins()), indent=2)
     if output is None:
         click.echo(text)
     else:

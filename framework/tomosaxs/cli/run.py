@@ -16,7 +16,7 @@ def list_options(function: F) -> F:
     """Add what every command that reads a list takes."""
     for option in (
         click.option("--debug", is_flag=True, help="Show the whole traceback of an error."),
-        click.option("--root", "roots", multiple=True, metavar="OLD=NEW", help="Replace a path of `paths:` or its start."),
+        click.option("--root", "roots", multiple=True, metavar="OLD=NEW", help="Move paths of the list."),
         click.option(
             "--set", "settings", multiple=True, metavar="STEP.PARAM=VALUE",
             help="Change a parameter; STEP is a step's name, else its plugin, else its number.",
@@ -78,9 +78,14 @@ def run(
     Exit status: 0 done; 1 a step failed; 2 the list or the input is at fault and nothing was computed; 130
     interrupted.
     """
+    from tomosaxs.launcher import launcher_rank, ranks_on_node
     from tomosaxs.library import run as run_list
     from tomosaxs.runner.context import console
+    from tomosaxs.threads import pinned_warning
 
+    advice = pinned_warning(ranks_on_node())
+    if advice and launcher_rank() == 0:
+        console(f"tomosaxs: {advice}")
     result = run_list(
         process_list,
         inputs=inputs,

@@ -131,13 +131,18 @@ class _Builder:
         self.steps.append(step)
         if step.spec.kind == "estimator":
             self.estimates[step.label] = step.key
-            found = self._guard(where, line, lambda: self.passes.add_estimator(step) or True)
+            found = self._guard(where, line, lambda: self._place(self.passes.add_estimator, step))
         else:
             for name, node in zip(checked.to, step.outputs, strict=True):
                 self.current[name] = node
-            found = self._guard(where, line, lambda: self.passes.add(step) or True)
+            found = self._guard(where, line, lambda: self._place(self.passes.add, step))
         if not found:
             self.steps.pop()
+
+    @staticmethod
+    def _place(put: Callable[[PlannedStep], None], step: PlannedStep) -> bool:
+        put(step)
+        return True
 
     def _planned(self, checked: CheckedStep) -> PlannedStep:
         spec, entry = checked.spec, checked.entry

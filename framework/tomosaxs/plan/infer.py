@@ -62,8 +62,7 @@ def outputs_of(
         rules = [None] * len(spec.outputs)
     else:
         answer = spec.shape(*inputs, **call_parameters(spec, values))
-        several = isinstance(answer, list)
-        rules = answer if several else [answer]
+        rules = list(answer) if isinstance(answer, list) else [answer]
         if len(rules) != len(spec.outputs):
             raise PluginError(f"shape= describes {len(rules)} outputs, the signature {len(spec.outputs)}")
     return [_output(spec, first, core, pattern, rule) for pattern, rule in zip(spec.outputs, rules, strict=True)]

@@ -82,7 +82,7 @@ def run_step(
             raise context.fail(step, error, f"{block_name}: the plugin ended the program") from error
         except MemoryError as error:
             raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way: named, with its place, and all ranks end
+        except Exception as error:
             raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds
@@ -209,8 +209,8 @@ def _each_other(
     front = [0, *(1 + rest.index(name) for name in (*others, *core))]
     block = np.transpose(blocks[0], front)
     pieces = [
-        np.asarray(target(np.ascontiguousarray(block[(slice(None),) + tuple(place)]), **arguments))
-        for place in np.ndindex(*sizes)
+        np.asarray(target(np.ascontiguousarray(block[place]), **arguments))
+        for place in [(slice(None), *index) for index in np.ndindex(*sizes)]
     ]
     stacked = np.stack(pieces, axis=1).reshape(len(block), *sizes, *pieces[0].shape[1:])
     back = np.transpose(stacked, np.argsort(front))

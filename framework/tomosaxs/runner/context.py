@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +47,6 @@ class Context:
     messages: list[str] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     stage: str = "start"
-    last_line: float = 0.0
 
     @property
     def work(self) -> Path:
@@ -63,13 +61,6 @@ class Context:
         """Say what this rank is at; named when it fails or is killed."""
         self.stage = text
         self.status(text)
-
-    def progress(self, text: str, *, every: float = 2.0) -> None:
-        """Log a line of progress, not more often than `every` seconds."""
-        now = time.monotonic()
-        if self.comm.rank == 0 and now - self.last_line >= every:
-            self.last_line = now
-            self.log(text)
 
     def fail(self, step: PlannedStep, error: BaseException, block: str) -> StepError:
         """Return the error that names step, plugin, block and rank."""

@@ -10,6 +10,7 @@ from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.call import Block, run_step
 from tomosaxs.runner.context import Context
+from tomosaxs.runner.progress import Progress
 from tomosaxs.store import flush
 
 Piece = tuple[Block, int]
@@ -124,12 +125,15 @@ def run_section(context: Context, one: Pass) -> None:
     runner = PassRunner(context, one)
     low, high = share(one.count, comm.size, comm.rank)
     ranges = block_ranges(low, high, one.block)
+    names = ", ".join(step.label for step in one.steps)
+    progress = Progress(context.log, comm.size)
+    progress.begin(f"pass {one.number}: {names}: {one.count} slices")
     for number, (start, end) in enumerate(ranges, start=1):
         done = runner.carry(start, end)
         for node, made in done.items():
             _write(targets[node], runner.stored_dimensions(node), made)
-        names = ", ".join(step.label for step in one.steps)
-        context.progress(f"pass {one.number}: {names}: block {number} of {len(ranges)} on rank 0")
+        if comm.rank == 0:
+            progress.at(number, len(ranges), names)
     for node, target in targets.items():
         context.set_stage(f"pass {one.number}, writing {node.name}")
         flush(target)

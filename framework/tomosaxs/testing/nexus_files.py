@@ -101,9 +101,7 @@ def link(entry: h5py.Group, name: str, target: str) -> None:
     entry[name] = dataset
 
 
-def write_tomography_truth(
-    path: Path | str, phantom: Phantom, settings: ScanSettings, instrument: Instrument
-) -> None:
+def write_tomography_truth(path: Path | str, phantom: Phantom, settings: ScanSettings, instrument: Instrument) -> None:
     """Write attenuation (1/m) on the reconstruction grid, the axis and the planted defects."""
     size, rows, pixel = settings.columns, settings.rows, settings.pixel_size
     with open_new(path) as file:

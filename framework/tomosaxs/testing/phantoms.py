@@ -158,9 +158,7 @@ class Phantom:
 
     def moved(self, z: float) -> Phantom:
         """Return the phantom moved by `z` along the rotation axis."""
-        return Phantom(
-            replace(shape, centre=(*shape.centre[:2], shape.centre[2] + z)) for shape in self.shapes
-        )
+        return Phantom(replace(shape, centre=(*shape.centre[:2], shape.centre[2] + z)) for shape in self.shapes)
 
     def projections(
         self,
@@ -193,9 +191,7 @@ class Phantom:
             Dimensionless where the values are attenuation per unit of length.
         """
         turns = np.deg2rad(np.atleast_1d(np.asarray(angles, dtype=float)))
-        axis = np.broadcast_to(
-            (columns - 1) / 2 if centre is None else np.asarray(centre, float), turns.shape
-        )
+        axis = np.broadcast_to((columns - 1) / 2 if centre is None else np.asarray(centre, float), turns.shape)
         result = np.zeros((len(turns), rows, columns))
         for shape in self.shapes:
             _add_projections(result, shape, turns, axis, pixel, subsample)
@@ -235,9 +231,7 @@ def _points(first: int, last: int, subsample: int) -> Float:
     return np.asarray((fine + 0.5) / subsample - 0.5)
 
 
-def _add_projections(
-    result: Float, shape: Shape, turns: Float, axis: Float, pixel: float, subsample: int
-) -> None:
+def _add_projections(result: Float, shape: Shape, turns: Float, axis: Float, pixel: float, subsample: int) -> None:
     rows, columns = result.shape[1:]
     (x, y, z), (a, b, c) = shape.centre, shape.semi_axes
     first, last = _window(z / pixel + (rows - 1) / 2, shape.reach * c / pixel + 1, rows)

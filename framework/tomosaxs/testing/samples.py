@@ -27,9 +27,7 @@ def smooth_phantom(size: int, rows: int, value: float = 0.01) -> Phantom:
     return Phantom(
         [
             SoftEllipsoid((0, 0, 0), (0.42 * s, 0.36 * s, 1.2 * h), 20.0, value, power=2),
-            SoftEllipsoid(
-                (0.12 * s, -0.10 * s, 0.1 * h), (0.12 * s, 0.17 * s, h), 50.0, 0.8 * value, power=3
-            ),
+            SoftEllipsoid((0.12 * s, -0.10 * s, 0.1 * h), (0.12 * s, 0.17 * s, h), 50.0, 0.8 * value, power=3),
             SoftEllipsoid((-0.15 * s, 0.08 * s, 0), (0.10 * s, 0.14 * s, h), -30.0, -0.5 * value, power=3),
             Gaussian((0.02 * s, 0.17 * s, 0), (0.035 * s, 0.035 * s, 0.5 * h), 0.0, value),
         ]
@@ -52,9 +50,7 @@ def plateau_phantom(size: int, rows: int, value: float = 0.01) -> Phantom:
     )
 
 
-def plateau_masks(
-    size: int, margin: float = 4.0
-) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def plateau_masks(size: int, margin: float = 4.0) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
     """Return (size, size) masks of `plateau_phantom`: ``body``, ``insert``, ``hole``, ``outside``.
 
     Parameters
@@ -142,9 +138,7 @@ def _ellipsoid(centre: tuple[float, float, float], axes: Float, angle: float, va
     return Ellipsoid(centre, (a, b, c), float(angle), float(value))
 
 
-def _inside(
-    rng: np.random.Generator, centre: tuple[float, float, float], radius: float, grain: float
-) -> list[Shape]:
+def _inside(rng: np.random.Generator, centre: tuple[float, float, float], radius: float, grain: float) -> list[Shape]:
     """Return pores or dense inclusions of one grain; at most one of them in every octant."""
     shapes: list[Shape] = []
     for octant in rng.permutation(8)[: rng.integers(1, 5)]:

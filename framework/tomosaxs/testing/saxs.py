@@ -51,9 +51,7 @@ class Curve:
 def layered() -> Curve:
     """Return rings at the first orders of silver behenate's long period."""
     step = 2 * np.pi / SILVER_BEHENATE_SPACING
-    return Curve(
-        tuple((n * step, height, 0.035) for n, height in ((1, 60.0), (2, 12.0), (3, 25.0), (4, 8.0)))
-    )
+    return Curve(tuple((n * step, height, 0.035) for n, height in ((1, 60.0), (2, 12.0), (3, 25.0), (4, 8.0))))
 
 
 def matrix() -> Curve:

@@ -125,9 +125,7 @@ def write_calibration(path: Path | str, settings: SaxsSettings) -> None:
         fields(beam, incident_wavelength=(one(10 * settings.wavelength), "Angstrom"))
 
 
-def write_truth(
-    path: Path | str, settings: SaxsSettings, materials: tuple[Material, ...], known: SaxsTruth
-) -> None:
+def write_truth(path: Path | str, settings: SaxsSettings, materials: tuple[Material, ...], known: SaxsTruth) -> None:
     """Write I(q) of every point, the maps of the materials and their volumes."""
     q = np.linspace(0.0, float(settings.q().max()), 400)
     size, rows = settings.x_points, settings.y_points

@@ -204,9 +204,7 @@ class Instrument:
 def _beam(shape: tuple[int, int], profile: float, shift: float) -> Float:
     """Return a beam that falls by `profile` at the field's edge, moved by `shift` of the half width."""
     y, x = (np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape)
-    return np.asarray(
-        (1 - 0.6 * profile * (x - shift) ** 2) * (1 - 0.4 * profile * (y + shift)[:, None] ** 2)
-    )
+    return np.asarray((1 - 0.6 * profile * (x - shift) ** 2) * (1 - 0.4 * profile * (y + shift)[:, None] ** 2))
 
 
 def _texture(shape: tuple[int, int], rng: np.random.Generator) -> Float:
@@ -258,9 +256,7 @@ def micro_ct_scan(
     defects = Defects() if defects is None else defects
     instrument = Instrument.draw(settings, defects, seed)
     angles = settings.angles(seed)
-    keys = np.repeat(
-        [DARK, FLAT, PROJECTION, FLAT], [settings.darks, settings.flats, len(angles), settings.flats]
-    )
+    keys = np.repeat([DARK, FLAT, PROJECTION, FLAT], [settings.darks, settings.flats, len(angles), settings.flats])
     stages = np.empty(len(keys))
     stages[keys == PROJECTION] = angles
     waiting = np.arange(len(keys)) > np.flatnonzero(keys == PROJECTION).max()

@@ -18,12 +18,13 @@ def minus_log(
     scan: Scan,
     *,
     minimum: Annotated[float, Param("transmissions below this are raised to it", gt=0, le=1)] = 1e-4,
-    open_beam: Annotated[float, Param("signal without a sample, where the data are not a transmission yet", gt=0)] = 1.0,
+    open_beam: Annotated[float, Param("signal without a sample; 1 where the data are a transmission", gt=0)] = 1.0,
 ) -> Pointwise:
     """Turn transmission into attenuation: the negative natural logarithm.
 
-    T is the data over `open_beam` (1 after a dark and flat correction). The law of Beer and Lambert makes -ln(T) the line integral of the attenuation coefficient. Transmissions below
-    `minimum` (noise may make them zero or negative) are raised to it first; their number is reported.
+    T is the data over `open_beam` (1 after a dark and flat correction). The law of Beer and Lambert makes -ln(T)
+    the line integral of the attenuation coefficient. Transmissions below `minimum` (noise may make them zero or
+    negative) are raised to it first; their number is reported.
 
     Parameters
     ----------

@@ -276,14 +276,15 @@ def find_scans(angles: NDArray[np.float64]) -> tuple[list[slice], int]:
         return whole, 0
     step = float(np.median(steps))
     back = np.flatnonzero(steps * np.sign(step) < -0.5 * np.ptp(angles)) + 1
-    bounds = [0, *(int(b) for b in back), len(angles)]
+    bounds = np.array([0, *back, len(angles)])
     lengths = np.diff(bounds)
-    if len(lengths) < 2:
+    within = np.delete(steps, back - 1) * np.sign(step)
+    if len(lengths) < 2 or np.any(within < -0.5 * abs(step)):
         return whole, 0
     size = int(np.bincount(lengths).argmax()) if len(lengths) > 2 else int(lengths.max())
-    scans = [slice(b, b + size, 1) for b, n in zip(bounds[:-1], lengths, strict=True) if n == size]
-    starts = np.array([angles[b] for b in bounds[:-1]])
-    tolerance = max(0.02, 0.5 / len(lengths)) * abs(step)
-    if np.max(np.abs(starts - starts[0])) > tolerance:
+    begins = bounds[:-1][lengths == size]
+    # Interlaced scans start a fraction of a step apart; repeated ones only as exactly as the stage stops.
+    tolerance = max(0.02, 0.25 / len(lengths)) * abs(step)
+    if np.max(np.abs(angles[bounds[:-1]] - angles[0])) > tolerance:
         return whole, 0
-    return scans, len(angles) - size * len(scans)
+    return [slice(int(b), int(b) + size, 1) for b in begins], len(angles) - size * len(begins)

@@ -153,8 +153,24 @@ def broken_link(group: h5py.Group, name: str, error: Exception) -> BrokenLink:
         reason = "which has no such path" if target.is_file() else "a file that does not exist"
         return BrokenLink(here, path, f"{link.path} in {target}, {reason}")
     if isinstance(link, h5py.SoftLink):
+        behind = _broken_behind(group, link.path)
+        if behind is not None:
+            return BrokenLink(here, path, f"{link.path}, and that is a link to {behind.target}")
         return BrokenLink(here, path, f"{link.path}, which does not exist in this file")
     return BrokenLink(here, path, f"an object that cannot be read ({error})")
+
+
+def _broken_behind(group: h5py.Group, target: str, depth: int = 5) -> BrokenLink | None:
+    """Return the broken link that a soft link leads to, if that is why it is broken."""
+    parent, _, name = target.rstrip("/").rpartition("/")
+    start = group.file if target.startswith("/") else group
+    home = start.get(parent) if parent else start
+    if depth == 0 or not isinstance(home, h5py.Group) or home.get(name, getlink=True) is None:
+        return None
+    link = home.get(name, getlink=True)
+    if isinstance(link, h5py.SoftLink):
+        return _broken_behind(home, link.path, depth - 1)
+    return broken_link(home, name, KeyError(name)) if isinstance(link, h5py.ExternalLink) else None
 
 
 def dataset_at(file: OpenFile, path: str, what: str) -> h5py.Dataset:

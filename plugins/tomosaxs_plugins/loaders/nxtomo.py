@@ -201,7 +201,8 @@ def choose_stack(file: OpenFile, entry: Entry, keys: NDArray[np.intp] | None, op
     if len(fitting) == 1:
         return next(iter(fitting.values()))
     if not have:
-        broken = next((link for link in entry.found.broken), None)
+        # the detector's own link first: the others usually lead there
+        broken = min(entry.found.broken, key=lambda link: "/instrument/" not in link.path, default=None)
         if broken is not None:
             raise InputError(f"{broken}; put the file back beside {file.path.name} or give data_path:")
         deep = [f"{p} {d.shape}" for p, d in entry.found.datasets.items() if d.ndim > 3]

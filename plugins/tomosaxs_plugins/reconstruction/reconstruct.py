@@ -114,7 +114,7 @@ def reconstruct(
     ] = None,
     backend: Annotated[str, Param("auto, or the library that reconstructs")] = "auto",
     algorithm: Annotated[str, Param("fbp, backproject, gridrec, sirt, cgls ... as the backend has")] = "fbp",
-    filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",  # noqa: A002
+    filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",
     padding: Annotated[Literal["zero", "edge"], Param("what lies beside the detector")] = "edge",
     iterations: Annotated[int | None, Param("of the iterative algorithms", ge=1, le=10000)] = None,
     size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
