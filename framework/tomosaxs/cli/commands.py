@@ -65,5 +65,5 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def tomosaxs() -> None:
     """Process synchrotron tomography and SAXS scans by process lists.
 
-    A first try:  tomosaxs demo -o demo  and then  mpirun -n 2 tomosaxs_run demo/tomography_fbp.yml
+    A first try:  tomosaxs demo -o demo  and then  mpirun -n 2 tomosaxs_run demo/tomography_demo.yml
     """

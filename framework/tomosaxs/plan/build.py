@@ -100,8 +100,9 @@ class _Builder:
             return None
         if entry.crop:
             crop_line = entry.lines.get("crop", line)
+            whole = source.dataset
             crop = self._guard(
-                f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, source.dataset, f"{where}.crop")
+                f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, whole, f"{where}.crop")
             )
             if crop is None:
                 return None

@@ -174,7 +174,7 @@ def _slice_figure(
 def _edges(axis: Axis) -> Span:
     """Return the outer edges of an axis in units that read well; unevenly spaced axes count entries."""
     values = axis.values
-    even = values is not None and (axis.size < 2 or _evenly(values))
+    even = values is not None and bool(np.isfinite(values).all()) and (axis.size < 2 or _evenly(values))
     if values is None or not even:
         label = with_units(axis.name, axis.units or "px") if values is None else f"{axis.name} (entry)"
         index = axis.index if values is None else np.arange(axis.size)

@@ -232,7 +232,8 @@ def saxs_map_scan(
     strength = settings.flux * contents * through * monitor
     data = np.empty((*size, settings.rows, settings.columns), dtype=np.float32)
     for number, point in enumerate(np.ndindex(size)):
-        expected = np.tensordot(strength[(slice(None), *point)], frames, axes=1)
+        everything = (slice(None), *point)
+        expected = np.tensordot(strength[everything], frames, axes=1)
         if settings.noise:
             data[point] = np.random.default_rng([seed, 2, number]).poisson(expected)
         else:

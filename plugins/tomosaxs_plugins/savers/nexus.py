@@ -51,6 +51,8 @@ def nexus(
     """
     _check_names(result)
     target = folder / "result.nxs"
+    # of an attempt that was cut short; it may share its bytes with a store, so it must not be truncated
+    target.unlink(missing_ok=True)
     adopted = None
     if compression == "none" and result.datasets:
         largest = max(result.datasets, key=lambda saved: saved.dataset.nbytes)
@@ -87,7 +89,6 @@ def _adopt(saved: SavedDataset, result: Result, target: Path) -> bool:
     An earlier result (or a file that has another name too) is never changed: it is copied from.
     """
     file = saved.store.file
-    target.unlink(missing_ok=True)
     if saved.store.internal != f"/entry/{saved.name}/data" or not file.is_file():
         return False
     if result.folder.resolve() not in file.resolve().parents or file.stat().st_nlink != 1:
