@@ -188,7 +188,7 @@ def _edges(axis: Axis) -> Span:
 def _evenly(values: NDArray[np.float64]) -> bool:
     steps = np.diff(values)
     mean = float(steps.mean())
-    return bool(np.isfinite(steps).all() and mean > 0 and np.all(np.abs(steps - mean) < 0.01 * mean + 1e-300))
+    return bool(np.isfinite(steps).all() and mean > 0 and np.all(np.abs(steps - mean) < 0.01 * mean))
 
 
 def _display_size(vertical: Span, horizontal: Span, down: Axis, across: Axis) -> tuple[tuple[float, float], bool]:
