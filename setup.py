@@ -9,5 +9,9 @@ setup(
         "tomosaxs_plugins": "plugins/tomosaxs_plugins",
         "tomosaxs.process_lists": "process_lists",
     },
-    package_data={"tomosaxs.process_lists": ["*.yml"], "tomosaxs": ["py.typed", "report/*.html"], "tomosaxs_plugins": ["py.typed"]},
+    package_data={
+        "tomosaxs.process_lists": ["*.yml"],
+        "tomosaxs": ["py.typed", "report/*.html"],
+        "tomosaxs_plugins": ["py.typed"],
+    },
 )

@@ -118,6 +118,8 @@ class Run:
         context.reused.update(step.label for step in plan.steps if step.label not in todo)
         if context.reused:
             self.log("taken from the earlier run: " + ", ".join(sorted(context.reused)))
+        for message in plan.messages:
+            self.log(message)
         context.hooks.before_run(plan=plan, output=self.folder)
         self.sums.start(self.comm.rank == 0)
         for one in chosen:
@@ -179,7 +181,7 @@ class Run:
             estimates=dict(context.estimates),
             estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
             software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
-            messages=[*plan.messages, *context.messages],
+            messages=list(context.messages),
             started=self.started.isoformat(timespec="seconds"),
             ranks=self.comm.size,
             threads=self.threads,
