@@ -69,6 +69,17 @@ def test_damage_met_while_reading(tmp_path):
         source.reader.read(whole)
 
 
+def test_frames_that_were_never_written_are_said(tmp_path):
+    path = nxtomo(tmp_path / "scan.nxs")
+    with h5py.File(path, "r+") as file:
+        data = file["entry/instrument/detector/data"][()]
+        del file["entry/instrument/detector/data"]
+        made = file.create_dataset("entry/instrument/detector/data", data.shape, data.dtype, chunks=(1, 4, 6))
+        made[:10] = data[:10]
+    text = "\n".join(tomography(path).messages)
+    assert "WARNING: 6 of 16 chunks of /entry/instrument/detector/data were never written" in text
+
+
 def test_unknown_layout_lists_stacks(tmp_path):
     path = tmp_path / "scan.h5"
     with h5py.File(path, "w") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import weakref
 from collections.abc import Iterator
@@ -277,6 +278,20 @@ def _check_source(where: str, file: Path, path: str) -> None:
         raise InputError(f"{where} takes its values from {path} in {file}, a file that does not exist")
     if path not in open_file(file).handle:
         raise InputError(f"{where} takes its values from {path} in {file}, which has no such dataset")
+
+
+def never_written(dataset: h5py.Dataset) -> str:
+    """Return a warning where chunks were never written (HDF5 gives zeros there), else an empty string."""
+    if dataset.chunks is None or dataset.size == 0:
+        return ""
+    there = int(dataset.id.get_num_chunks())
+    wanted = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+    if there >= wanted:
+        return ""
+    return (
+        f"WARNING: {wanted - there} of {wanted} chunks of {dataset.name} were never written and are read as "
+        f"{dataset.fillvalue}: the scan was broken off? Crop it to what was measured"
+    )
 
 
 def _check_filters(where: str, dataset: h5py.Dataset) -> None:

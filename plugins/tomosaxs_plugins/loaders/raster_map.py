@@ -18,6 +18,7 @@ from tomosaxs_plugins.loaders.hdf5 import (
     dataset_at,
     is_number,
     item_at,
+    never_written,
     numbers,
     open_file,
     text_of,
@@ -101,6 +102,8 @@ def raster_map(
         made, reader.dtype, "counts", units_of(found.data) or _units(found), auxiliaries=monitor, metadata=metadata
     )
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in made)
+    gaps = never_written(found.data)
+    notes += [gaps] if gaps else []
     head = [f"{found.technique}: {found.data.name}, {shape} ({found.data.dtype})"]
     return Source(dataset, reader, tuple(dict.fromkeys(files)), tuple(head + found.messages + notes))
 

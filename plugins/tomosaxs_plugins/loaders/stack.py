@@ -23,7 +23,7 @@ from tomosaxs_plugins.loaders.companions import (
     without,
     without_saturated,
 )
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, check_readable
+from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, check_readable, never_written
 from tomosaxs_plugins.loaders.readers import reader_of, turned
 from tomosaxs_plugins.loaders.separate import separate_frames
 
@@ -256,6 +256,9 @@ def _messages(
         _batch_message("darks", darks, "mean"),
     ]
     said += stack.messages
+    gaps = never_written(stack.data)
+    if gaps:
+        said.append(gaps)
     if stack.metadata.get("pixel_size_x") is None and options.pixel_size is None:
         said.append("no pixel size: lengths will be in pixels (give pixel_size: in metres)")
     if options.orientation != "as_stored":
