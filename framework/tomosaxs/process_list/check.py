@@ -10,7 +10,6 @@ from tomosaxs import registry
 from tomosaxs.errors import Problem, TomosaxsError, did_you_mean
 from tomosaxs.parameters import Parameter, check_value
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.process_list.build import INPUT_KEYS, STEP_KEYS
 from tomosaxs.process_list.datasets import Datasets
 from tomosaxs.process_list.entries import (
     CheckedInput,
@@ -26,6 +25,7 @@ from tomosaxs.process_list.entries import (
 from tomosaxs.process_list.files import absolute, missing, resolve_files
 from tomosaxs.process_list.references import Estimates
 from tomosaxs.process_list.tree import Faults, Unread
+from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
 
 _BELONGS = {
     "loader": "a loader; it belongs under input:",

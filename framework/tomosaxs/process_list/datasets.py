@@ -77,6 +77,8 @@ class Datasets:
         if len(entry.to) != count:
             what = "estimates a value, it makes no dataset" if spec.kind == "estimator" else f"makes {_datasets(count)}"
             self._fault(f"{spec.name} {what}, got {len(entry.to)}: {', '.join(entry.to)}", entry, "to")
+        if len(set(entry.to)) != len(entry.to):
+            self._fault("two outputs cannot have one name: " + ", ".join(entry.to), entry, "to")
         return entry.to
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.process_list.tree import Place
+from tomosaxs.process_list.tree import Place, short_plugin
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class OutputEntry(Entry):
     @property
     def where(self) -> str:
         """How messages call it."""
-        return f"output {self.plugin}"
+        return f"output {short_plugin(self.plugin)}"
 
 
 @dataclass(frozen=True)

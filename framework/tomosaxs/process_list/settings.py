@@ -120,7 +120,7 @@ class Targets:
 
 def _outputs(tree: Keyed) -> list[Keyed]:
     section = tree.get("output")
-    if section is None and "output" not in tree:
+    if section is None:
         section = Keyed(tree.place)
         section.put("plugin", "nexus", tree.place)
         tree.put("output", section, tree.place)
