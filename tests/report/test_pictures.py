@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tomosaxs.report.pictures import NOT_A_NUMBER, contact_sheet, robust_limits, shrink, to_grey, write_png
-from tomosaxs.report.svg import Span, length_prefix, linear_ticks, number_text, pretty_units
+from tomosaxs.report.svg import Span, length_prefix, linear_ticks, number_text, pretty_units, tick_texts
 
 
 def test_grey_levels():
@@ -84,7 +84,12 @@ def _environment():
 
 
 def test_numbers_and_units():
-    assert [number_text(v) for v in (0.0, -1.5, 1234567.0, 1e-7, 2.5e9)] == ["0", "−1.5", "1.23·10⁶", "10⁻⁷", "2.5·10⁹"]
+    given = [0.0, -1.5, -94770.4, 1234567.0, 1e-7, -2.5e9, 0.00123456, 99999.7]
+    told = ["0", "−1.5", "−94770", "1.23·10⁶", "10⁻⁷", "−2.5·10⁹", "0.001235", "100000"]
+    assert [number_text(value) for value in given] == told
+    assert tick_texts([151.30, 151.32, 151.34]) == ["151.3", "151.32", "151.34"]
+    assert tick_texts([-0.2, 1e-17, 0.2]) == ["−0.2", "0", "0.2"]
+    assert tick_texts([0.001, 1.0, 1000.0]) == ["0.001", "1", "1000"]
     assert pretty_units("nm^-1") == "nm⁻¹"
     assert length_prefix("m", 3e-4) == (1e-6, "µm")
     assert length_prefix("m", 6e-4) == (1e-3, "mm")

@@ -81,4 +81,8 @@ def _short(value: Any) -> str:
         return number_text(float(value))
     if isinstance(value, np.ndarray) and value.ndim:
         return f"array of {' × '.join(map(str, value.shape))}"
+    if value is None:
+        return "not known"
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
     return str(value)

@@ -58,7 +58,8 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
 
 def verdict(result: Result) -> dict[str, Any]:
     """Return what a reader should know first: a line, whether all is well, and what to look at."""
-    warnings = list(result.messages)
+    known = {f"{each.name}: {message}" for each in result.inputs for message in each.messages}
+    warnings = [message for message in result.messages if message not in known]
     for name, estimate in result.estimates.items():
         if estimate.confidence < LOW_CONFIDENCE:
             warnings.append(f"{name}: low confidence ({estimate.confidence:.2f})")

@@ -62,15 +62,29 @@ def length_prefix(units: str, extent: float) -> tuple[float, str]:
     return next(((size, name) for size, name in _PREFIXES if extent >= 0.5 * size), _PREFIXES[-1])
 
 
-def number_text(value: float) -> str:
+def number_text(value: float, digits: int = 4) -> str:
     """Return a number as short text."""
     if not math.isfinite(value):
         return "not known" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    text = f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3g}"
-    if "e" in text:
-        mantissa, power = text.split("e")
-        return f"{mantissa}·10{str(int(power)).translate(_SUPERSCRIPT)}".replace("1·10", "10", mantissa == "1")
-    return text.replace("-", "−")
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+        text = f"{round(value, places):.{max(places, 0)}f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    mantissa, power = f"{value:.{digits - 2}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    raised = f"10{str(int(power)).translate(_SUPERSCRIPT)}"
+    shown = raised if mantissa == "1" else f"{mantissa}·{raised}"
+    return shown.replace("-", "−")
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return texts of evenly spaced ticks, with as many digits as tell them apart."""
+    largest = max((abs(value) for value in values), default=0.0)
+    step = min((abs(b - a) for a, b in zip(values, values[1:], strict=False)), default=0.0)
+    if not (step > 0 and largest > 0 and math.isfinite(largest)):
+        return [number_text(value) for value in values]
+    digits = max(3, 1 + math.ceil(math.log10(largest / step) + 1e-9))
+    return [number_text(0.0 if abs(value) < 1e-9 * largest else value, digits) for value in values]
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -105,21 +119,23 @@ class _Canvas:
         self.parts.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def frame(self, across: Span, up: Span | None, *, grid: bool = False, down: bool = False) -> None:
-        for value in across.ticks(max(2, int(self.width / 75))):
+        ticks = across.ticks(max(2, int(self.width / 75)))
+        for value, text in zip(ticks, tick_texts(ticks), strict=True):
             x = self.x(float(across.place(value)))
             if grid:
                 self.line(x, self.top, x, self.top + self.height, "grid")
             self.line(x, self.top + self.height, x, self.top + self.height + 4, "tick")
-            self.text(x, self.top + self.height + 17, number_text(_clean(value, across)))
+            self.text(x, self.top + self.height + 17, text)
         self.text(self.left + self.width / 2, self.top + self.height + 35, across.label)
         if up is not None:
-            for value in up.ticks(max(2, int(self.height / 45))):
+            ticks = up.ticks(max(2, int(self.height / 45)))
+            for value, text in zip(ticks, tick_texts(ticks), strict=True):
                 share = float(up.place(value))
                 y = self.y(1.0 - share if down else share)
                 if grid:
                     self.line(self.left, y, self.left + self.width, y, "grid")
                 self.line(self.left - 4, y, self.left, y, "tick")
-                self.text(self.left - 7, y + 4, number_text(_clean(value, up)), "end")
+                self.text(self.left - 7, y + 4, text, "end")
             middle = self.top + self.height / 2
             self.text(13, middle, up.label, extra=f' transform="rotate(-90 13 {middle:.1f})"')
         self.parts.append(
@@ -128,10 +144,6 @@ class _Canvas:
 
     def finish(self) -> str:
         return "".join([*self.parts, "</svg>"])
-
-
-def _clean(value: float, span: Span) -> float:
-    return 0.0 if abs(value) < 1e-9 * abs(span.high - span.low) else value
 
 
 def image_chart(picture: NDArray[np.uint8], across: Span, down: Span, size: tuple[float, float], title: str) -> str:

@@ -15,12 +15,16 @@ from tomosaxs.result import SavedDataset
 
 PROFILE_AXES = ("q", "two_theta", "radius", "d_spacing", "azimuth", "energy", "channel")
 _SAMPLE, _RUNS, _PAGES, _PAGE = 1 << 20, 256, 1 << 16, 4096
+_WIDTH, _WIDE = 290.0, 470.0
 _LARGEST_PICTURE, _CURVES, _CURVE_POINTS, _MEAN_OF = 720, 5, 2000, 400
 
 
 @dataclass
 class View:
-    """One dataset as the report shows it; charts are SVG text."""
+    """One dataset as the report shows it; charts are SVG text.
+
+    Where `stacked` is true, all figures but the first stand above each other, beside the first.
+    """
 
     name: str
     label: str
@@ -28,6 +32,7 @@ class View:
     shape: str
     axes: list[tuple[str, str, str]]
     figures: list[tuple[str, str]] = field(default_factory=list)
+    stacked: bool = False
     histogram: str = ""
     numbers: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -132,8 +137,11 @@ def _add_slices(view: View, values: NDArray[Any], axes: tuple[Axis, ...], limits
     told = [_place(axis, at) for axis, at in zip(before, fixed, strict=True)]
     block, shown = values[fixed], axes[-3:]
     if len(shown) == 2:
-        view.figures.append(_slice_figure(_real(block), shown[0], shown[1], limits, told))
+        view.figures.append(_slice_figure(_real(block), shown[0], shown[1], limits, told, _WIDE))
         return
+    # a flat volume: the two flat slices above each other, beside the large one
+    view.stacked = shown[0].size < 0.45 * min(shown[1].size, shown[2].size)
+    width = _WIDE if view.stacked else _WIDTH
     for place in range(3):
         at = shown[place].size // 2
         rest = [axis for number, axis in enumerate(shown) if number != place]
@@ -141,7 +149,7 @@ def _add_slices(view: View, values: NDArray[Any], axes: tuple[Axis, ...], limits
         here = [*told, _place(shown[place], at)]
         if step > 1:
             here.append(f"every {step}th value")
-        view.figures.append(_slice_figure(_real(part), rest[0], rest[1], limits, here))
+        view.figures.append(_slice_figure(_real(part), rest[0], rest[1], limits, here, width))
     view.notes.append(
         f"All pictures of this dataset have the same grey scale: black is {number_text(limits[0])}, white "
         f"{number_text(limits[1])} (the {LOW_PERCENTILE} and {HIGH_PERCENTILE} percentiles); "
@@ -160,10 +168,15 @@ def _cut(block: NDArray[Any], place: int, at: int) -> tuple[NDArray[Any], int]:
 
 
 def _slice_figure(
-    image: NDArray[Any], down: Axis, across: Axis, limits: tuple[float, float], told: list[str]
+    image: NDArray[Any],
+    down: Axis,
+    across: Axis,
+    limits: tuple[float, float],
+    told: list[str],
+    width: float,
 ) -> tuple[str, str]:
     vertical, horizontal = _edges(down), _edges(across)
-    size, distorted = _display_size(vertical, horizontal, down, across)
+    size, distorted = _display_size(vertical, horizontal, down, across, width)
     picture = to_grey(shrink(image, _LARGEST_PICTURE), limits)
     caption = f"{down.name}, {across.name}" + (f" at {', '.join(told)}" if told else "")
     if distorted:
@@ -191,7 +204,9 @@ def _evenly(values: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(steps).all() and mean > 0 and np.all(np.abs(steps - mean) < 0.01 * mean))
 
 
-def _display_size(vertical: Span, horizontal: Span, down: Axis, across: Axis) -> tuple[tuple[float, float], bool]:
+def _display_size(
+    vertical: Span, horizontal: Span, down: Axis, across: Axis, full: float
+) -> tuple[tuple[float, float], bool]:
     """Return width and height on the page; lengths in the same units keep their proportion."""
     ratio = down.size / across.size
     if down.units == across.units and down.values is not None and across.values is not None:
@@ -201,7 +216,7 @@ def _display_size(vertical: Span, horizontal: Span, down: Axis, across: Axis) ->
         heights = abs(vertical.high - vertical.low) * scales[0], abs(horizontal.high - horizontal.low) * scales[1]
         if heights[1] > 0 and down.size > 1 and across.size > 1:
             ratio = heights[0] / heights[1]
-    width, height = (290.0, 290.0 * ratio) if ratio <= 1.2 else (348.0 / ratio, 348.0)
+    width, height = (full, full * ratio) if ratio <= 1.2 else (1.2 * full / ratio, 1.2 * full)
     shown = max(width, 60.0), max(height, 16.0)
     return shown, shown != (width, height)
 
@@ -243,7 +258,7 @@ def _add_map(view: View, values: NDArray[Any], axes: tuple[Axis, ...]) -> None:
     told = [_place(axis, at) for axis, at in zip(before, fixed, strict=True)]
     told += [f"every {step}th point"] if step > 1 else []
     limits = robust_limits(means)
-    chart, caption = _slice_figure(means, axes[-3], axes[-2], limits, told)
+    chart, caption = _slice_figure(means, axes[-3], axes[-2], limits, told, _WIDTH)
     ends = f"black {number_text(limits[0])}, white {number_text(limits[1])}"
     view.figures.append((chart, f"mean of every curve: {caption} ({ends})"))
 
