@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def number_text(value: float, digits: int = 4) -> str:
 def tick_texts(values: Sequence[float]) -> list[str]:
     """Return texts of evenly spaced ticks, with as many digits as tell them apart."""
     largest = max((abs(value) for value in values), default=0.0)
-    step = min((abs(b - a) for a, b in zip(values, values[1:], strict=False)), default=0.0)
+    step = min((abs(b - a) for a, b in pairwise(values)), default=0.0)
     if not (step > 0 and largest > 0 and math.isfinite(largest)):
         return [number_text(value) for value in values]
     digits = max(3, 1 + math.ceil(math.log10(largest / step) + 1e-9))
