@@ -11,7 +11,8 @@ import pytest
 from tomosaxs import ArrayReader, CroppedReader
 from tomosaxs_plugins.loaders.companions import time_weights
 from tomosaxs_plugins.loaders.hdf5 import open_file
-from tomosaxs_plugins.loaders.readers import AveragedReader, HDF5Reader, as_slice, reader_of, runs
+from tomosaxs_plugins.loaders.images import AveragedReader
+from tomosaxs_plugins.loaders.readers import HDF5Reader, as_slice, reader_of, runs
 
 SHAPE = (12, 7, 9)
 

@@ -261,3 +261,10 @@ def test_flyscan_flats_of_another_size(tmp_path):
         file["ref_0"] = np.ones((3, 2, 2), "u2")
     with pytest.raises(InputError, match=r"pre_ref\.nxs: /ref_0 has the shape \(3, 2, 2\)"):
         tomography(folder)
+
+
+def test_results_are_sent_to_their_loader(tmp_path):
+    path = nxtomo(tmp_path / "result.nxs", definition="")
+    with h5py.File(path, "r+") as file:
+        file["entry/definition"] = "NXtomoproc"
+    refused(path, "NXtomoproc", "plugin result")

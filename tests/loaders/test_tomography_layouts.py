@@ -368,3 +368,20 @@ def test_measured_scan_tooth(shared):
     with h5py.File(shared / "data/tomography/tooth.h5") as file:
         mean = file["exchange/data_white"][()].astype(float).mean(axis=0)
     np.testing.assert_allclose(companion(source, "flats")[0], mean, rtol=1e-6)
+
+
+def test_diad_without_definition_and_with_links_that_lead_nowhere(tmp_path):
+    path = tmp_path / "k11-1234.nxs"
+    with h5py.File(path, "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        layouts.put(entry, "imaging/data", layouts.frames(KEYS))
+        layouts.put(entry, "imaging_sum/gts_theta_value", layouts.frame_angles(KEYS, ANGLES + 90), "deg")
+        entry["instrument/imaging/data"] = h5py.SoftLink("/entry/imaging/data")
+        layouts.put(entry, "instrument/imaging/image_key", KEYS.astype("f8"))
+        entry["EtherCAT/data"] = h5py.ExternalLink("EtherCAT.h5", "/data")
+    source = tomography(path)
+    np.testing.assert_array_equal(values(source), layouts.expected())
+    np.testing.assert_allclose(source.dataset.axis("rotation_angle").values, ANGLES + 90)
+    assert source.messages[0].startswith("NXtomo by its contents (no definition)")
+    assert f"broken link not needed: {path}: /entry/EtherCAT/data is a link to /data in" in said(source)

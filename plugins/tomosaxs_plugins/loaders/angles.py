@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, convert
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, dataset_at, is_number, numbers, open_file, units_of, walk
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, open_file, units_of
+from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 
 NAMES = (
     "rotation_angle", "rotation_angles", "theta", "gts_theta_value", "gts_theta", "ss1_rot", "ss1_theta",

@@ -10,17 +10,8 @@ import numpy as np
 
 from tomosaxs import Axis, Dataset, InputError, InputFile, Param, Quantity, Source, loader
 from tomosaxs_plugins.loaders.angles import AngleChoice, find_angles
-from tomosaxs_plugins.loaders.hdf5 import (
-    Found,
-    OpenFile,
-    check_readable,
-    dataset_at,
-    is_number,
-    numbers,
-    open_file,
-    units_of,
-    walk,
-)
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number, numbers, open_file, units_of
+from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 
 

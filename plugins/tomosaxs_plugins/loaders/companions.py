@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import ArrayReader, Auxiliary, InputError, Reader
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, dataset_at, is_number, numbers
-from tomosaxs_plugins.loaders.readers import AveragedReader, HDF5Reader, runs, turned
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers
+from tomosaxs_plugins.loaders.images import AveragedReader, JoinedReader, turned
+from tomosaxs_plugins.loaders.links import Found, dataset_at
+from tomosaxs_plugins.loaders.readers import HDF5Reader, runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,33 +138,6 @@ def time_weights(times: Sequence[float], frames: NDArray[np.float64]) -> NDArray
         Columns sum to 1; before the first and after the last batch that one alone counts.
     """
     return np.stack([np.interp(frames, times, row) for row in np.eye(len(times))])
-
-
-@dataclass(frozen=True, eq=False)
-class JoinedReader:
-    """Several stacks of frames, one behind the other."""
-
-    parts: tuple[Reader, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of all together."""
-        return (sum(part.shape[0] for part in self.parts), *self.parts[0].shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """Common type."""
-        return np.result_type(*(part.dtype for part in self.parts))
-
-    def read(self, selection: tuple[slice | NDArray[np.intp], ...]) -> NDArray[np.generic]:
-        """Return the selected part."""
-        wanted = np.arange(self.shape[0], dtype=np.intp)[selection[0]]
-        pieces, first = [], 0
-        for part in self.parts:
-            inside = wanted[(wanted >= first) & (wanted < first + part.shape[0])] - first
-            pieces.append(part.read((inside, *selection[1:])))
-            first += part.shape[0]
-        return np.concatenate(pieces)
 
 
 def images(groups: Sequence[tuple[Batch, ...]], axis: str, how: str, orientation: str) -> Auxiliary:

@@ -8,7 +8,8 @@ import numpy as np
 from tomosaxs import InputError, Quantity, convert
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, dataset_at, is_number, numbers, text_of, units_of, walk
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, text_of, units_of
+from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.stack import Options, Stack
 

@@ -10,7 +10,8 @@ import numpy as np
 from tomosaxs import InputError, Quantity, did_you_mean
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, dataset_at, is_number, open_file, walk
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, open_file
+from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.stack import Options, Stack
 

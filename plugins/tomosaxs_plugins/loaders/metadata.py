@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 
 from tomosaxs import InputError, Quantity, convert
-from tomosaxs_plugins.loaders.hdf5 import Found, class_of, is_number, text_of, units_of
+from tomosaxs_plugins.loaders.hdf5 import class_of, is_number, text_of, units_of
+from tomosaxs_plugins.loaders.links import Found
 
 _PLANCK_TIMES_C = 1.239841984e-6
 """eV m (CODATA 2018, exact: doi 10.1103/RevModPhys.93.025010)."""

@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 from tomosaxs import InputError
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch, batches_in_stack
-from tomosaxs_plugins.loaders.hdf5 import (
-    Found,
-    OpenFile,
-    class_of,
-    dataset_at,
-    is_number,
-    item_at,
-    numbers,
-    text_of,
-    walk,
-)
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, class_of, is_number, numbers, text_of
+from tomosaxs_plugins.loaders.links import Found, dataset_at, item_at, walk
 from tomosaxs_plugins.loaders.metadata import describe
 from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.separate import NAMES
@@ -130,6 +121,8 @@ def nothing_known(file: OpenFile, every: list[Entry]) -> str:
     """Return the message for a file in which no scan was recognised."""
     found = walk(file.handle)
     others = sorted({entry.definition for entry in every if entry.definition})
+    if others and set(others) <= {"NXtomoproc", "NXcanSAS"}:
+        return f"{file.path} describes {', '.join(others)}, a result: results are read by the plugin result"
     if others:
         return (
             f"{file.path} describes {', '.join(others)}, not a tomography scan of whole images: raster scans "

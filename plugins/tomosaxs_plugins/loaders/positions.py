@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Axis, InputError, convert
-from tomosaxs_plugins.loaders.hdf5 import Found, is_number, numbers, units_of
+from tomosaxs_plugins.loaders.hdf5 import is_number, numbers, units_of
+from tomosaxs_plugins.loaders.links import Found
 
 _WORST = 0.5
 """Largest deviation of a point from its grid line, in steps."""

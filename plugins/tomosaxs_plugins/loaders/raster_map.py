@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import h5py
-import numpy as np
 
-from tomosaxs import Auxiliary, Axis, Dataset, InputError, InputFile, Param, Source, loader
-from tomosaxs_plugins.loaders.angles import NAMES, AngleChoice, find_angles
+from tomosaxs import Auxiliary, Dataset, InputError, InputFile, Param, Source, loader
+from tomosaxs_plugins.loaders.angles import AngleChoice
 from tomosaxs_plugins.loaders.hdf5 import (
     OpenFile,
     check_readable,
-    dataset_at,
     is_number,
-    item_at,
     never_written,
-    numbers,
     open_file,
     text_of,
     units_of,
-    walk,
 )
+from tomosaxs_plugins.loaders.links import dataset_at, item_at, walk
 from tomosaxs_plugins.loaders.metadata import describe
 from tomosaxs_plugins.loaders.nxtomo import Entry, definition_of, entries
-from tomosaxs_plugins.loaders.positions import along, stage_axis
+from tomosaxs_plugins.loaders.raster_axes import CORE, RasterScan, axis_names, scan_axes
 from tomosaxs_plugins.loaders.readers import reader_of
 
 TECHNIQUES = {"NXstxm": "stxm", "NXfluo": "fluo", "NXxrd": "xrd"}
-_CORE = {"stxm": (), "fluo": ("energy",), "xrd": ("detector_y", "detector_x")}
-_RASTER = ("rotation_angle", "y", "x")
-
-
-@dataclass(eq=False)
-class _Map:
-    """A raster scan as found."""
-
-    file: OpenFile
-    entry: Entry
-    technique: str
-    data: h5py.Dataset
-    messages: list[str] = field(default_factory=list)
-
-    @property
-    def core(self) -> tuple[str, ...]:
-        return _CORE[self.technique]
-
-    @property
-    def raster(self) -> tuple[int, ...]:
-        """Sizes of the axes that count points."""
-        return tuple(int(n) for n in self.data.shape[: self.data.ndim - len(self.core)])
+_DEFINITIONS = {technique: definition for definition, technique in TECHNIQUES.items()}
 
 
 @loader
@@ -91,9 +64,9 @@ def raster_map(
     """
     file = open_file(path)
     found = _choose(file, technique, entry, data_path)
-    names = _names(found, axes)
+    names = axis_names(found, axes)
     choice = AngleChoice(angles_path, angles, angle_units)
-    made, files = _axes(found, names, choice, positions)
+    made, files = scan_axes(found, names, choice, positions)
     monitor = _monitor(found, names, monitor_path)
     metadata, notes = describe(found.entry.found, found.entry.path, str(found.data.parent.name), keep_bare=True)
     reader = reader_of(file, found.data, rank=found.data.ndim)
@@ -104,15 +77,15 @@ def raster_map(
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in made)
     gaps = never_written(found.data)
     notes += [gaps] if gaps else []
-    head = [f"{found.technique}: {found.data.name}, {shape} ({found.data.dtype})"]
+    head = [f"{_DEFINITIONS[found.technique]}: {found.data.name}, {shape} ({found.data.dtype})"]
     return Source(dataset, reader, tuple(dict.fromkeys(files)), tuple(head + found.messages + notes))
 
 
-def _units(found: _Map) -> str:
+def _units(found: RasterScan) -> str:
     return "counts" if found.core else ""
 
 
-def _choose(file: OpenFile, technique: str, entry: str, data_path: str) -> _Map:
+def _choose(file: OpenFile, technique: str, entry: str, data_path: str) -> RasterScan:
     maps = [(e, TECHNIQUES[e.definition]) for e in entries(file) if e.definition in TECHNIQUES]
     if entry:
         group = item_at(file, entry, "entry")
@@ -139,10 +112,10 @@ def _choose(file: OpenFile, technique: str, entry: str, data_path: str) -> _Map:
         raise InputError(f"{file.path}: {chosen.path} states no NXstxm, NXfluo or NXxrd: give technique:")
     messages: list[str] = []
     data = _values(file, chosen, kind, data_path, messages)
-    if data.ndim < len(_CORE[kind]) + 1:
-        need = len(_CORE[kind]) + 3
+    if data.ndim < len(CORE[kind]) + 1:
+        need = len(CORE[kind]) + 3
         raise InputError(f"{file.path}: {data.name} has the shape {data.shape}; {kind} needs about {need} dimensions")
-    return _Map(file, chosen, kind, data, messages)
+    return RasterScan(file, chosen, kind, data, messages)
 
 
 def _bare(group: h5py.Group) -> Entry:
@@ -160,7 +133,7 @@ def _values(file: OpenFile, entry: Entry, kind: str, data_path: str, messages: l
     if path in entry.found.datasets:
         return entry.found.datasets[path]
     broken = next((link for link in entry.found.broken if link.path == path), None)
-    least = len(_CORE[kind]) + 2
+    least = len(CORE[kind]) + 2
     detectors = {
         p: d
         for p, d in entry.found.datasets.items()
@@ -175,107 +148,7 @@ def _values(file: OpenFile, entry: Entry, kind: str, data_path: str, messages: l
     raise InputError(f"{broken or f'{file.path}: {path} does not exist'}; there is {have}: give data_path:")
 
 
-def _names(found: _Map, given: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of all axes: those of the list, those the file states if they can be, or the usual."""
-    rank, core = found.data.ndim, found.core
-    if given:
-        if len(given) != rank or len(set(given)) != rank:
-            raise InputError(
-                f"axes: {list(given)} must be {rank} different names: {found.file.path}: {found.data.name} has the "
-                f"shape {found.data.shape}"
-            )
-        return tuple(given)
-    points = rank - len(core)
-    usual = (*(f"scan_{n}" for n in range(points - 3)), *_RASTER[max(0, 3 - points) :], *core)
-    stated = _stated(found)
-    if not stated:
-        return usual
-    if len(stated) != rank or len(set(stated)) != rank or stated[points:] != core:
-        found.messages.append(
-            f"axes attribute says {', '.join(stated)} for {rank} dimensions; taken as {', '.join(usual)}"
-        )
-        return usual
-    return _as_measured(found, stated)
-
-
-def _as_measured(found: _Map, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Exchange x and y where the stage positions run the other way than the file's axes say."""
-    if not {"x", "y"} <= set(names[: len(found.raster)]):
-        return names
-    x, y = names.index("x"), names.index("y")
-    base = f"{found.entry.path.rstrip('/')}/data"
-    stages = {name: found.entry.found.datasets.get(f"{base}/{name}") for name in ("x", "y")}
-    for name, here, there in (("x", x, y), ("y", y, x)):
-        dataset = stages[name]
-        if dataset is None or not is_number(dataset) or dataset.ndim < 2:
-            return names
-        values = numbers(dataset)
-        own, other = along(values, found.raster, here), along(values, found.raster, there)
-        if own is not None or other is None or other.deviation > 0.5:
-            return names
-    found.messages.append(
-        f"axes attribute says {', '.join(names)}, but {base}/x and {base}/y run the other way: x and y exchanged"
-    )
-    return tuple({"x": "y", "y": "x"}.get(name, name) for name in names)
-
-
-def _stated(found: _Map) -> tuple[str, ...]:
-    plot = found.entry.found.groups.get(f"{found.entry.path.rstrip('/')}/data")
-    raw = plot.attrs.get("axes") if plot is not None else None
-    if raw is None:
-        return ()
-    words = [text_of(each) for each in np.atleast_1d(raw)]
-    if len(words) == 1:
-        words = words[0].replace(",", ":").strip("[]").split(":")
-    return tuple("rotation_angle" if word in NAMES else word.strip() for word in words)
-
-
-def _axes(
-    found: _Map, names: tuple[str, ...], choice: AngleChoice, positions: str
-) -> tuple[tuple[Axis, ...], list[Path]]:
-    made: list[Axis] = []
-    files: list[Path] = []
-    for number, (name, size) in enumerate(zip(names, found.data.shape, strict=True)):
-        if name == "rotation_angle":
-            count = np.arange(size, dtype=np.intp)
-            angles = find_angles(found.file, found.entry.found, size, count, choice)
-            files += [angles.file] if angles.file is not None else []
-            low, high = angles.values.min(), angles.values.max()
-            order = "" if np.all(np.diff(angles.values) > 0) else ", not in order"
-            found.messages += [f"angles: {angles.source}, {low:.6g} to {high:.6g} deg{order}", *angles.messages]
-            made.append(Axis(name, size, angles.values, "deg"))
-        elif number < len(found.raster):
-            made.append(_stage(found, name, number, positions))
-        else:
-            made.append(_core_axis(found, name, size))
-    return tuple(made), files
-
-
-def _stage(found: _Map, name: str, number: int, positions: str) -> Axis:
-    if positions == "none":
-        return Axis(name, found.raster[number], None, "px")
-    axis, notes = stage_axis(str(found.file.path), found.entry.found, found.entry.path, name, found.raster, number)
-    found.messages += notes
-    return axis
-
-
-def _core_axis(found: _Map, name: str, size: int) -> Axis:
-    """Return an axis of the detector; pixels are only counted, energies are taken."""
-    bare = Axis(name, size, None, "px")
-    if name in ("detector_y", "detector_x"):
-        return bare
-    home = found.data.parent.name
-    for path in (f"{found.entry.path.rstrip('/')}/data/{name}", f"{home}/{name}"):
-        dataset = found.entry.found.datasets.get(path)
-        if dataset is not None and is_number(dataset) and dataset.shape == (size,):
-            units = units_of(dataset)
-            if not units:
-                found.messages.append(f"{path} has no units")
-            return Axis(name, size, numbers(dataset), units)
-    return bare
-
-
-def _monitor(found: _Map, names: tuple[str, ...], path: str) -> dict[str, Auxiliary]:
+def _monitor(found: RasterScan, names: tuple[str, ...], path: str) -> dict[str, Auxiliary]:
     if path == "none":
         return {}
     base = found.entry.path.rstrip("/")
@@ -298,7 +171,7 @@ def _monitor(found: _Map, names: tuple[str, ...], path: str) -> dict[str, Auxili
     return {"monitor": Auxiliary(names[: len(found.raster)], reader, units_of(chosen))}
 
 
-def _behind(found: _Map) -> list[Path]:
+def _behind(found: RasterScan) -> list[Path]:
     files = check_readable(found.data)
     home = Path(found.data.file.filename)
     if home.resolve() != found.file.path.resolve():

@@ -13,15 +13,13 @@ from tomosaxs_plugins.loaders.hdf5 import (
     OpenFile,
     check_readable,
     class_of,
-    dataset_at,
     is_number,
-    item_at,
     numbers,
     open_file,
     text_of,
     units_of,
-    walk,
 )
+from tomosaxs_plugins.loaders.links import dataset_at, item_at, walk
 from tomosaxs_plugins.loaders.metadata import describe
 from tomosaxs_plugins.loaders.readers import reader_of
 
@@ -60,7 +58,8 @@ def result(
     reader = reader_of(file, values, rank=values.ndim)
     label = text_of(group["title"]) if "title" in group else signal
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in axes)
-    dataset = Dataset(axes, reader.dtype, label, units_of(values), metadata=metadata)
+    units = text_of(values.attrs.get("units_as_computed", "")) or units_of(values)
+    dataset = Dataset(axes, reader.dtype, label, units, metadata=metadata)
     return Source(dataset, reader, (path, *check_readable(values)), (f"result: {values.name}, {shape} ({label})",))
 
 
@@ -93,4 +92,6 @@ def _axis(group: h5py.Group, name: str, size: int, number: int) -> Axis:
     places = group.get(f"{name}_position")
     index = np.arange(size, dtype=np.intp) if places is None else np.asarray(places[()], dtype=np.intp)
     counted = units == "px" and np.array_equal(values, index)
+    if name == "q" and units.startswith("1/"):  # as NXcanSAS writes nm^-1
+        units = f"{units[2:]}^-1"
     return Axis(name, size, None if counted else values, units, index=index, full_size=full)

@@ -9,7 +9,8 @@ import numpy as np
 
 from tomosaxs import InputError
 from tomosaxs_plugins.loaders.companions import Batch
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, dataset_at, is_number, numbers, open_file, walk
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, open_file
+from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 
 KEYS = {"flats": 1, "darks": 2}

@@ -23,8 +23,10 @@ from tomosaxs_plugins.loaders.companions import (
     without,
     without_saturated,
 )
-from tomosaxs_plugins.loaders.hdf5 import Found, OpenFile, check_readable, never_written
-from tomosaxs_plugins.loaders.readers import reader_of, turned
+from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, never_written
+from tomosaxs_plugins.loaders.images import turned
+from tomosaxs_plugins.loaders.links import Found
+from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.separate import separate_frames
 
 
