@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
-from tomosaxs.dataset import Axis, Dataset, Source
-from tomosaxs.parameters import Parameter, Parameters, parameter
+from tomosaxs.dataset import Axis
+from tomosaxs.parameters import Parameters
 from tomosaxs.patterns import Pattern
-from tomosaxs.scan import Scan
 
 Kind: TypeAlias = Literal["step", "estimator", "loader", "saver"]
 F = TypeVar("F", bound=Callable[..., Any])
-_ATTRIBUTE = "__tomosaxs_plugin__"
+ATTRIBUTE = "__tomosaxs_plugin__"
+"""Where a decorated function or class carries its kind and options."""
 
 
 class PluginError(TypeError):
@@ -216,11 +214,11 @@ def saver(function: Any = None, **options: Any) -> Any:
 
 def _decorate(kind: Kind, function: Any, options: dict[str, Any]) -> Any:
     if function is not None:
-        setattr(function, _ATTRIBUTE, (kind, options))
+        setattr(function, ATTRIBUTE, (kind, options))
         return function
 
     def attach(inner: Any) -> Any:
-        setattr(inner, _ATTRIBUTE, (kind, options))
+        setattr(inner, ATTRIBUTE, (kind, options))
         return inner
 
     return attach
@@ -228,130 +226,4 @@ def _decorate(kind: Kind, function: Any, options: dict[str, Any]) -> Any:
 
 def is_plugin(target: Any) -> bool:
     """Return whether `target` was decorated as a plugin."""
-    return hasattr(target, _ATTRIBUTE)
-
-
-def spec_of(target: Any, *, name: str = "") -> PluginSpec:
-    """Read a decorated function's or class's declaration.
-
-    Raises
-    ------
-    PluginError
-        When the declaration breaks a rule; the message names file and line.
-    """
-    kind, options = getattr(target, _ATTRIBUTE)
-    file, line = _place(target)
-    try:
-        return _build(target, kind, dict(options), name, file, line)
-    except PluginError as error:
-        raise PluginError(f"{file}:{line}: plugin {target.__name__}: {error}") from None
-    except NameError as error:
-        raise PluginError(f"{file}:{line}: plugin {target.__name__}: annotation not found: {error}") from None
-
-
-def _place(target: Any) -> tuple[Path | None, int]:
-    try:
-        return Path(inspect.getsourcefile(target) or ""), inspect.getsourcelines(target)[1]
-    except (OSError, TypeError):
-        return None, 0
-
-
-def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Path | None, line: int) -> PluginSpec:
-    stateful = inspect.isclass(target)
-    call = _entry(target, kind) if stateful else target
-    hints = get_type_hints(call, include_extras=True)
-    inputs: list[tuple[str, Pattern]] = []
-    declared: list[Parameter] = _fields(target) if stateful else []
-    wants_scan = None
-    for arg in list(inspect.signature(call).parameters.values())[1 if stateful else 0 :]:
-        hint = hints.get(arg.name)
-        if arg.kind in (arg.VAR_POSITIONAL, arg.VAR_KEYWORD):
-            raise PluginError(f"argument *{arg.name}: a plugin declares every argument by name")
-        if hint is None:
-            raise PluginError(f"argument {arg.name!r} needs a type annotation")
-        pattern = _pattern(hint)
-        if pattern is not None:
-            inputs.append((arg.name, pattern))
-        elif hint is Scan:
-            wants_scan = arg.name
-        elif arg.kind is arg.KEYWORD_ONLY:
-            default = () if arg.default is arg.empty else (arg.default,)
-            declared.append(parameter(arg.name, hint, *default))
-        elif kind in ("step", "estimator"):
-            raise PluginError(
-                f"positional argument {arg.name!r} must have a pattern type (Projections, Sinograms, ...) "
-                "or be a Scan; parameters are keyword-only (put them after a *)"
-            )
-    if kind in ("step", "estimator") and not inputs:
-        raise PluginError("it takes no dataset: annotate a positional argument with a pattern type")
-    outputs = _outputs(hints.get("return"), kind)
-    doc = inspect.getdoc(target) or ""
-    if not doc:
-        raise PluginError("it has no docstring: the first line is what users see in lists")
-    cite = options.pop("cite", ())
-    halo = options.pop("halo", None) or {}
-    return PluginSpec(
-        name=options.pop("name", "") or name or target.__name__,
-        kind=kind,
-        target=target,
-        inputs=tuple(inputs),
-        outputs=outputs,
-        parameters=Parameters(tuple(declared)),
-        wants_scan=wants_scan,
-        summary=doc.splitlines()[0],
-        doc=doc,
-        file=file,
-        line=line,
-        cite=(cite,) if isinstance(cite, str) else tuple(cite),
-        halo=halo,
-        stateful=stateful,
-        **options,
-    )
-
-
-def _entry(target: Any, kind: Kind) -> Any:
-    if not dataclasses.is_dataclass(target):
-        raise PluginError("a class plugin must be a dataclass: its fields are the parameters")
-    wanted = ("update", "combine", "result") if kind == "estimator" else ("__call__",)
-    for method in wanted:
-        if not callable(getattr(target, method, None)):
-            raise PluginError(f"a class {kind} needs the method {method}")
-    return getattr(target, wanted[0])
-
-
-def _fields(target: Any) -> list[Parameter]:
-    hints = get_type_hints(target, include_extras=True)
-    declared = []
-    for each in dataclasses.fields(target):
-        if not each.init:
-            continue
-        default: tuple[Any, ...] = ()
-        if each.default is not dataclasses.MISSING:
-            default = (each.default,)
-        elif each.default_factory is not dataclasses.MISSING:
-            default = (each.default_factory(),)
-        declared.append(parameter(each.name, hints[each.name], *default))
-    return declared
-
-
-def _pattern(hint: Any) -> Pattern | None:
-    if get_origin(hint) is Annotated:
-        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, Pattern)), None)
-    return None
-
-
-def _outputs(hint: Any, kind: Kind) -> tuple[Pattern, ...]:
-    if kind in ("loader", "saver", "estimator") or hint is None or hint is type(None):
-        return ()
-    parts = get_args(hint) if get_origin(hint) is tuple else (hint,)
-    patterns = tuple(_pattern(part) for part in parts)
-    if not all(isinstance(each, Pattern) for each in patterns):
-        raise PluginError("the return annotation must be a pattern type, a tuple of them, or None")
-    return tuple(each for each in patterns if each is not None)
-
-
-LoaderFunction: TypeAlias = Callable[..., Source]
-__all__ = [
-    "Dataset", "Estimate", "Kind", "Output", "PluginError", "PluginSpec", "estimator", "is_plugin",
-    "loader", "plugin", "saver", "spec_of",
-]  # fmt: skip
+    return hasattr(target, ATTRIBUTE)

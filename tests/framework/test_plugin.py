@@ -21,7 +21,7 @@ from tomosaxs import (
     estimator,
     plugin,
 )
-from tomosaxs.plugin import spec_of
+from tomosaxs.declaration import spec_of
 
 
 @plugin(cite="10.1107/S1600577514013939")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Scan
-from tomosaxs.plugin import spec_of
+from tomosaxs.declaration import spec_of
 from tomosaxs.registry import backends, find
 from tomosaxs_plugins.integration.azimuthal_integrate import AzimuthalIntegrate
 from tomosaxs_plugins.integration.backends import IntegrationSettings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Scan
-from tomosaxs.plugin import spec_of
+from tomosaxs.declaration import spec_of
 from tomosaxs_plugins.corrections.normalise_by_monitor import divide_by_monitor, normalise_by_monitor
 
 MONITOR = np.array([[2.0, 4.0, 0.0], [8.0, np.nan, 2.0]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tomosaxs import Axis, Dataset, InputError, Scan
-from tomosaxs.plugin import spec_of
+from tomosaxs.declaration import spec_of
 
 tifffile = pytest.importorskip("tifffile")
 from tomosaxs_plugins.savers.tiff_stack import rescale, tiff_stack  # noqa: E402

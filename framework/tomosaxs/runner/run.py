@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
 import shutil
 import sys
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from tomosaxs.plan.memory import peak_memory
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import run_estimate, save_estimate
 from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
@@ -286,47 +284,3 @@ class Run:
         """Remove unfinished data once the result is whole."""
         if self.comm.rank == 0:
             remove_work(self.folder)
-
-
-class Checksums:
-    """sha256 of every input, made beside the run; a file that changes meanwhile is an error."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = [path for path in dict.fromkeys(files) if path.is_file()]
-        self.before = {path: _stamp(path) for path in self.files}
-        self.sums: dict[Path, str] = {}
-        self.thread: threading.Thread | None = None
-
-    def start(self, here: bool) -> None:
-        """Begin, where `here` is true, in a thread of its own (hashing leaves the interpreter free)."""
-        if here:
-            self.thread = threading.Thread(target=self._run, daemon=True)
-            self.thread.start()
-
-    def _run(self) -> None:
-        for path in self.files:
-            found = hashlib.sha256()
-            with path.open("rb") as handle:
-                while chunk := handle.read(1 << 22):
-                    found.update(chunk)
-            self.sums[path] = found.hexdigest()
-
-    def wait(self) -> dict[Path, str]:
-        """Return the sums.
-
-        Raises
-        ------
-        InputError
-            When a file changed since the run began.
-        """
-        if self.thread is not None:
-            self.thread.join()
-        for path, before in self.before.items():
-            if _stamp(path) != before:
-                raise InputError(f"input {path} changed while it was read; run again once it is complete")
-        return self.sums
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from tomosaxs.blocks import block_ranges, share, write_block
 from tomosaxs.communicator import Communicator
 from tomosaxs.dataset import ArrayReader, CroppedReader, Source
+from tomosaxs.declaration import spec_of
 from tomosaxs.plan import Node, Options, Pass, Plan, build_plan
-from tomosaxs.plugin import Estimate, PluginSpec, loader, spec_of
+from tomosaxs.plugin import Estimate, PluginSpec, loader
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, InputEntry, ProcessList, StepEntry
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import run_estimate
