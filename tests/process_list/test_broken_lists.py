@@ -137,6 +137,19 @@ TABLE = [
      "list.yml:5: step 1 smooth.size: unknown tag !!python/object:os.system: a list holds plain values only"),
     ("a number without end", STEP + "    size: 1" + "0" * 100 + "\n",
      "list.yml:5: step 1 smooth.size: the number 10000000000000000... has more than 60 digits"),
+    ("a number too large", STEP + "    size: 1e999\n",
+     "list.yml:5: step 1 smooth.size: the number 1e999 is too large"),
+    ("two outputs of one name", HEAD + "  - plugin: split\n    to: [a, a]\n",
+     "list.yml:5: step 1 split.to: two outputs cannot have one name: a, a"),
+    ("one fault seen through an alias and a merge",
+     STEP + "    options: &o {a: 1, a: 2}\n  - {plugin: smooth, options: {<<: [*o, *o]}}\n",
+     "list.yml:5: step 1 smooth.options.a: the key 'a' is given twice, first on line 5"),
+    ("a dangling name", STEP + "    on: ${x}\n",
+     "list.yml:5: step 1 smooth.on: no variable of paths: is called 'x' (none exist)"),
+    ("an output that is a text", STEP + "output:\n  - plugin: nexus\n  - tiff\n",
+     "list.yml:7: output 2: expected a mapping with plugin:, got text 'tiff'"),
+    ("a step among the outputs", STEP + "output: {plugin: smooth}\n",
+     "list.yml:5: output smooth: smooth is a step; it belongs under steps:"),
     ("two documents", STEP + "---\na: 1\n",
      "list.yml:5: a second document begins here (---): a file holds one list"),
     ("an open bracket", STEP + "    limits: [1, 2\n",
@@ -174,6 +187,7 @@ steps:
     size: 4
 """
     found = faults(text, settings=["2.x=1", "9.y=2", "3.size=abc"], inputs=["b=c"])
+    assert len(found) == 10
     assert [message.split(": ")[0] for message in found[:6]] == [f"list.yml:{line}" for line in (1, 3, 6, 7, 8, 10)]
     assert found[6].startswith("list.yml:12: step 3 smooth.size: the key 'size' is given twice")
     assert [message.split(": ")[0] for message in found[7:]] == ["--set 9.y=2", "--input b=c", "--set 3.size=abc"]

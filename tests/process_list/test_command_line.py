@@ -60,6 +60,19 @@ def test_inputs_and_outputs(check):
     assert checked.outputs[0].values == {"bits": 8}
 
 
+def test_an_output_by_its_plugin_and_the_default_one(check):
+    assert check(LIST, settings=["output.nexus.bits=8"]).outputs[0].values == {"bits": 8}
+    assert check(LIST + "output:\n", settings=["output.bits=8"]).outputs[0].values == {"bits": 8}
+    both = check(LIST + "output: [{plugin: nexus}, {plugin: nexus}]\n", settings=["output.2.bits=8"])
+    assert [each.values["bits"] for each in both.outputs] == [32, 8]
+
+
+def test_a_plugin_file_of_a_setting_belongs_to_the_current_folder(check, folder, plugin_file):
+    (folder / "elsewhere" / "own.py").write_text(plugin_file.read_text())
+    checked = check(LIST, settings=["gentle.plugin=./own.py:smooth"])
+    assert checked.steps[1].spec.file == folder / "elsewhere" / "own.py"
+
+
 def test_nested_settings_keep_their_neighbours(check):
     checked = check(LIST.replace("name: gentle", "options: {a: 1}\n    name: gentle"), settings=["gentle.options.b=2"])
     assert checked.steps[1].values["options"] == {"a": 1, "b": 2}

@@ -153,11 +153,7 @@ class Faults:
     def error(self) -> ListError:
         """Return the error that carries all problems, by line; options of the command line come last."""
         last = 1 << 60
-
-        def order(problem: Problem) -> tuple[bool, int]:
-            return isinstance(problem, SettingProblem), last if problem.line is None else problem.line
-
-        return ListError(sorted(self.problems, key=order))
+        return ListError(sorted(self.problems, key=lambda each: last if each.line is None else each.line))
 
     def stop(self, message: str, place: Place = NOWHERE, where: str = "") -> ListError:
         """Return the error for a fault after which nothing else can be looked at."""

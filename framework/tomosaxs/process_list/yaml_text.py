@@ -159,6 +159,7 @@ class _Converter:
         self.faults, self.setting = faults, setting
         self.count = 0
         self.active: set[int] = set()
+        self.told: set[tuple[str, int]] = set()
         self.found: list[tuple[str, Place, tuple[Any, ...]]] = []
 
     def document(self, node: Node) -> Any:
@@ -171,7 +172,9 @@ class _Converter:
         return Place(None, self.setting) if self.setting else Place(node.start_mark.line + 1)
 
     def fault(self, message: str, node: Node, path: tuple[Any, ...]) -> None:
-        self.found.append((message, self.place(node), path))
+        if (message, id(node)) not in self.told:  # an aliased node is met more than once
+            self.told.add((message, id(node)))
+            self.found.append((message, self.place(node), path))
 
     def convert(self, node: Node, path: tuple[Any, ...]) -> Any:
         self.count += 1
