@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tomosaxs_plugins.loaders.angles import find_scans
 from tomosaxs_plugins.loaders.tomography import tomography
 
 _spec = importlib.util.spec_from_file_location("loader_layouts", Path(__file__).with_name("layouts.py"))
@@ -385,3 +386,19 @@ def test_diad_without_definition_and_with_links_that_lead_nowhere(tmp_path):
     np.testing.assert_allclose(source.dataset.axis("rotation_angle").values, ANGLES + 90)
     assert source.messages[0].startswith("NXtomo by its contents (no definition)")
     assert f"broken link not needed: {path}: /entry/EtherCAT/data is a link to /data in" in said(source)
+
+
+def test_angles_in_any_other_order_are_one_scan():
+    rng = np.random.default_rng(4)
+    orders = [rng.permutation(np.linspace(0, 178, size)) for size in (4, 5, 6, 7, 8, 90) for _ in range(200)]
+    orders.append(np.arange(500) * 137.50776405 % 180)  # golden angle
+    assert all(find_scans(angles) == ([slice(0, len(angles), 1)], 0) for angles in orders)
+
+
+@pytest.mark.parametrize("scans", [2, 10, 50])
+def test_repeated_scans_are_counted_although_the_stage_is_not_exact(scans):
+    rng = np.random.default_rng(scans)
+    # 3 % of a step: far below the quarter step that tells repeated from interlaced scans (5 sigma = 15 %)
+    angles = np.tile(np.arange(90.0) * 2, scans) + rng.normal(0, 0.06, 90 * scans)
+    assert find_scans(angles) == ([slice(90 * n, 90 * n + 90, 1) for n in range(scans)], 0)
+    assert find_scans(angles[:-3]) == ([slice(90 * n, 90 * n + 90, 1) for n in range(scans - 1)], 87)

@@ -284,8 +284,13 @@ def find_scans(angles: NDArray[np.float64]) -> tuple[list[slice], int]:
         return whole, 0
     size = int(np.bincount(lengths).argmax()) if len(lengths) > 2 else int(lengths.max())
     begins = bounds[:-1][lengths == size]
-    # Interlaced scans start a fraction of a step apart; repeated ones only as exactly as the stage stops.
-    tolerance = max(0.02, 0.25 / len(lengths)) * abs(step)
-    if np.max(np.abs(angles[bounds[:-1]] - angles[0])) > tolerance:
+    if size < 3:
         return whole, 0
+    first = angles[begins[0] : begins[0] + size]
+    # Of n interlaced scans one is at least half a step off; repeated ones agree as exactly as the stage stops.
+    tolerance = 0.25 * float(np.min(np.abs(np.diff(first))))
+    for begin, length in zip(bounds[:-1], lengths, strict=True):
+        common = min(int(length), size)
+        if np.max(np.abs(angles[begin : begin + common] - first[:common])) > tolerance:
+            return whole, 0
     return [slice(int(b), int(b) + size, 1) for b in begins], len(angles) - size * len(begins)
