@@ -51,6 +51,8 @@ def test_contact_sheet():
     assert (sheet[top : top + 40, 8:68] == 0).all()
     assert (sheet[top : top + 40, 76:136] == 255).all()
     assert (sheet[top + 74 : top + 134, 8:68] == 128).all()
+    # enlarged by whole factors only: 40 into 60 stays 40
+    assert contact_sheet([("a", np.eye(40))], tile=60).shape == (8 + 40 + 26 + 8, 8 + 40 + 8)
     labels = sheet[8 : 8 + 24, 8:68]
     assert (labels < 100).sum() > 20  # something is written there
 

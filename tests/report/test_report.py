@@ -1,5 +1,7 @@
 """report.html: whole, well-formed, escaped, self-contained, and it reads little of large data."""
 
+import base64
+import io
 import re
 from html.parser import HTMLParser
 
@@ -168,6 +170,28 @@ def test_slices_are_the_right_ones(tmp_path):
     assert view.figures[0][1].startswith("y, x at z 2 (2 µm)")
     assert view.figures[1][1].startswith("z, x at y 3 (3 µm)")
     assert view.figures[2][1].startswith("z, y at x 3 (3 µm)")
+    # percentiles of the values: 0 is black, 2 is white
+    pictures = [pixels_of(chart) for chart, _ in view.figures]
+    assert pictures[0].shape == (6, 7)
+    assert (pictures[0] == 128).all()
+    assert pictures[1].shape == (5, 7)
+    assert pictures[1][:, 3].tolist() == pictures[2][:, 3].tolist() == [0, 0, 128, 0, 255]
+
+
+def pixels_of(chart):
+    """Return the first picture in an SVG chart."""
+    from PIL import Image
+
+    data = re.search(r"base64,([^\"]+)", chart)[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def test_labels_in_charts_are_escaped(tmp_path):
+    axes = (Axis("<script>", 3), Axis("x&y", 4, np.arange(4.0), "<b>"))
+    made = result(tmp_path, saved(tmp_path, "v", np.eye(3, 4), axes, label="<em>", units="</svg>"))
+    checker, text = page_of(made, tmp_path)
+    assert "em" not in checker.count
+    assert "x&y (<b>)" in text
 
 
 def test_large_data_are_sampled():

@@ -27,7 +27,7 @@ def report_again(folder: Path) -> Path:
     InputError
         When there is no result, or it was not written by tomosaxs.
     """
-    result = read_result(Path(folder))
+    result = read_result(Path(folder).resolve())
     target = result.folder / "report.html"
     part = target.with_suffix(".part")
     write_report(result, part, plan_text="")

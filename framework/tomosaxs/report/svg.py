@@ -120,7 +120,7 @@ class _Canvas:
         self.parts.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def frame(self, across: Span, up: Span | None, *, grid: bool = False, down: bool = False) -> None:
-        ticks = across.ticks(max(2, int(self.width / 75)))
+        ticks = across.ticks(max(3, int(self.width / 58)))
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
             x = self.x(float(across.place(value)))
             if grid:
