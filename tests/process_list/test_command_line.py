@@ -38,6 +38,14 @@ def test_steps_by_name_plugin_and_number(check, folder):
     assert checked.steps[1].entry.settings == {"size": "--set gentle.size=5"}
 
 
+def test_later_faults_can_name_the_line_or_the_setting(check, folder):
+    step = check(LIST, settings=["gentle.size=5"]).steps[1].entry
+    file = folder / "list.yml"
+    assert str(step.problem("too wide", file, "size")) == "--set gentle.size=5: step 2 gentle.size: too wide"
+    assert str(step.problem("too wide", file, "mode")) == f"{file}:10: step 2 gentle.mode: too wide"
+    assert str(step.problem("fails", file)) == f"{file}:10: step 2 gentle: fails"
+
+
 def test_the_last_setting_wins_and_a_name_can_be_given(check):
     checked = check(LIST, settings=["3.name=axis", "rebuild.centre=${axis}", "1.size=3", "1.size=9"])
     assert checked.steps[0].values["size"] == 9

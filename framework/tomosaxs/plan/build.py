@@ -101,9 +101,7 @@ class _Builder:
         if entry.crop:
             crop_line = entry.lines.get("crop", line)
             whole = source.dataset
-            crop = self._guard(
-                f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, whole, f"{where}.crop")
-            )
+            crop = self._guard(f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, whole))
             if crop is None:
                 return None
             source = source.select(crop)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tomosaxs.errors import Problem
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.process_list.tree import Place, short_plugin
+from tomosaxs.process_list.tree import Place, problem_at, short_plugin
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,19 @@ class Entry:
         if key in self.settings:
             return Place(None, self.settings[key])
         return Place(self.lines.get(key, self.lines.get("")))
+
+    def problem(self, message: str, file: Path | None, key: str = "") -> Problem:
+        """Return a problem of this entry, or of one of its keys, with the right place.
+
+        Parameters
+        ----------
+        file : Path or None
+            The list.
+        key : str
+            For instance ``size`` or ``crop``; empty for the entry as a whole.
+        """
+        where = f"{self.where}.{key}" if key else self.where
+        return problem_at(message, file, self.place(key), where)
 
 
 @dataclass(frozen=True)

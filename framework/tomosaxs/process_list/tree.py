@@ -123,6 +123,13 @@ class SettingProblem(Problem):
         return ": ".join(part for part in (self.setting, self.where, self.message) if part)
 
 
+def problem_at(message: str, file: Path | None, place: Place, where: str = "") -> Problem:
+    """Return the problem of a line of `file`, or of an option of the command line."""
+    if place.setting:
+        return SettingProblem(message, None, None, where, place.setting)
+    return Problem(message, file, place.line, where)
+
+
 class Faults:
     """Collects problems of one list.
 
@@ -138,11 +145,7 @@ class Faults:
 
     def add(self, message: str, place: Place = NOWHERE, where: str = "") -> None:
         """Add a problem, once."""
-        problem = (
-            SettingProblem(message, None, None, where, place.setting)
-            if place.setting
-            else Problem(message, self.file, place.line, where)
-        )
+        problem = problem_at(message, self.file, place, where)
         if problem not in self.problems:
             self.problems.append(problem)
 
