@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs.dataset import Dataset
-from tomosaxs.errors import StepError
+from tomosaxs.errors import StepError, Stop
 from tomosaxs.parameters import check_value
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.context import Context
@@ -26,13 +26,13 @@ def parameters_of(context: Context, step: PlannedStep, variant: Mapping[str, Any
     for name, reference in step.checked.postponed.items():
         estimate = context.estimates[reference.estimate]
         if not hasattr(estimate, reference.field):
-            raise StepError(f"{step}.{name}: the estimate {reference.estimate} has no {reference.field!r}")
+            raise StepError(f"{name}: the estimate {reference.estimate} has no {reference.field!r}")
         value = getattr(estimate, reference.field)
         declared = step.spec.parameters.get(name)
         if declared is not None:
             value, fault = check_value(declared, value)
             if fault:
-                raise StepError(f"{step}.{name}: the value found by {reference.estimate} does not fit: {fault}")
+                raise StepError(f"{name}: the value found by {reference.estimate} does not fit: {fault}")
         values[name] = value
     return values
 
@@ -76,13 +76,11 @@ def run_step(
         try:
             values = parameters_of(context, step, variant)
             results.append(_one_call(context, one, step, number, values, blocks, low, caches))
-        except StepError:
+        except Stop:
             raise
-        except SystemExit as error:  # one rank alone must not leave: the others would wait for ever
-            raise context.fail(step, error, f"{block_name}: the plugin ended the program") from error
         except MemoryError as error:
             raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # one rank alone must not leave: the others would wait for ever
             raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds
@@ -154,24 +152,24 @@ def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Bloc
     wanted = step.outputs
     if not wanted:
         if answer is not None:
-            raise StepError(f"{step}: it is declared to return None and returned {type(answer).__name__}")
+            raise StepError(f"it is declared to return None and returned {type(answer).__name__}")
         return []
     answers = answer if isinstance(answer, tuple) else (answer,)
     if len(answers) != len(wanted):
-        raise StepError(f"{step}: it returned {len(answers)} arrays, declared are {len(wanted)}")
+        raise StepError(f"it returned {len(answers)} arrays, declared are {len(wanted)}")
     made = []
     for position, (array, node) in enumerate(zip(answers, wanted, strict=True)):
         array = from_device(array)
         if not isinstance(array, np.ndarray):
-            raise StepError(f"{step}: it returned {type(array).__name__}, not an array")
+            raise StepError(f"it returned {type(array).__name__}, not an array")
         plain = node.dataset if not step.swept else _unswept(node.dataset, step)
         rest = _rest(plain, one.sliced[node])
         core = _output_core(step, position, plain, rest)
         planned = (count, *(plain.axis(name).size for name in core))
         if array.shape != planned:
-            raise StepError(f"{step}: it returned shape {array.shape}, planned was {planned}")
+            raise StepError(f"it returned shape {array.shape}, planned was {planned}")
         if array.dtype.kind == "c" and plain.dtype.kind != "c":
-            raise StepError(f"{step}: it returned complex values, planned was {plain.dtype}")
+            raise StepError(f"it returned complex values, planned was {plain.dtype}")
         array = np.asarray(array, dtype=plain.dtype)
         if core != rest:
             array = np.transpose(array, [0, *(1 + core.index(name) for name in rest)])
@@ -201,7 +199,7 @@ def _each_other(
 ) -> list[Block]:
     """A halo slices its axis alone: run the plugin for every position along the other axes."""
     if step.spec.wants_scan:
-        raise StepError(f"{step}: a plugin with a halo that takes a Scan needs data of one sliced axis")
+        raise StepError("a plugin with a halo that takes a Scan needs data of one sliced axis")
     node = step.inputs[0]
     rest = _rest(node.dataset, one.sliced[node])
     core = step.cores[0] or ()
@@ -217,5 +215,5 @@ def _each_other(
     planned = step.outputs[0].dataset
     wanted = (len(block), *(planned.axis(name).size for name in rest))
     if back.shape != wanted:
-        raise StepError(f"{step}: it returned shape {pieces[0].shape}, which does not fit the planned {wanted}")
+        raise StepError(f"it returned shape {pieces[0].shape}, which does not fit the planned {wanted}")
     return [np.ascontiguousarray(back, dtype=planned.dtype)]

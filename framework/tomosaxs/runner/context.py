@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs.communicator import Communicator
-from tomosaxs.errors import StepError
+from tomosaxs.errors import StepError, TomosaxsError
 from tomosaxs.plan import Node, Plan, PlannedStep
 from tomosaxs.plugin import Estimate
 
@@ -65,8 +65,10 @@ class Context:
     def fail(self, step: PlannedStep, error: BaseException, block: str) -> StepError:
         """Return the error that names step, plugin, block and rank."""
         where = f"{step} (plugin {step.spec.name}), {block}, rank {self.comm.rank} of {self.comm.size}"
-        kind = "" if type(error).__module__.startswith("tomosaxs") else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
         place = _innermost(error, step)
+        if isinstance(error, SystemExit):
+            kind = "the plugin ended the program with exit status "
         return StepError(f"{where}: {kind}{error}{place}")
 
 

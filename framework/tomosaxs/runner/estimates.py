@@ -30,7 +30,10 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
     low, high = share(tiles, context.comm.size, context.comm.rank)
     low, high = low * tile, min(high * tile, one.count)
     size = max(tile, one.block // tile * tile)
-    values = parameters_of(context, step, {})
+    try:
+        values = parameters_of(context, step, {})
+    except StepError as error:
+        raise context.fail(step, error, "its parameters") from error
     parts: list[Any] = []
     for start, end in block_ranges(low, high, size):
         pieces = runner.carry(start, end)[step.inputs[0]]
@@ -41,13 +44,19 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
                 parts.append(_update(context, one, step, values, block[first - start : last - start], first))
         else:
             parts.append(np.ascontiguousarray(block))
-    gathered = context.comm.gather(parts)
+    try:
+        gathered = context.comm.gather(parts)
+    except (TypeError, ValueError) as error:  # state of a type that cannot be sent
+        raise context.fail(step, error, "handing its parts over") from error
     plain: Any = None
     if context.comm.rank == 0:
         everything = [part for rank_parts in gathered or [] for part in rank_parts]
         plain = estimate_to_plain(_finish(context, one, step, values, everything))
     context.set_stage(f"{step}, waiting for the value")
-    return estimate_from_plain(context.comm.bcast(plain))
+    try:
+        return estimate_from_plain(context.comm.bcast(plain))
+    except (TypeError, ValueError) as error:  # a value of a type that cannot be sent
+        raise context.fail(step, error, "handing its value over") from error
 
 
 def _state(instance: Any) -> dict[str, Any]:
@@ -65,8 +74,9 @@ def _update(
             instance.update(block, **{step.spec.wants_scan: _scan(context, one, step, first, len(block))})
         else:
             instance.update(block)
-    except Exception as error:  # a plugin may fail in any way: named, with its place
-        raise context.fail(step, error, f"slices {first} to {first + len(block) - 1}") from error
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
+        block_name = f"slices {first} to {first + len(block) - 1} of {one.count}"
+        raise context.fail(step, error, block_name) from error
     context.seconds[step.label] += time.perf_counter() - start
     return _state(instance)
 
@@ -92,12 +102,12 @@ def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, An
             if step.spec.wants_scan:
                 arguments[step.spec.wants_scan] = _scan(context, one, step, 0, one.count)
             found = step.spec.target(np.concatenate(parts), **arguments)
+        if not isinstance(found, Estimate):
+            raise StepError(f"it returned {type(found).__name__}, not an Estimate")
     except Stop:
         raise
-    except Exception as error:  # a plugin may fail in any way: named, with its place
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
         raise context.fail(step, error, "combining its parts") from error
-    if not isinstance(found, Estimate):
-        raise StepError(f"{step}: it returned {type(found).__name__}, not an Estimate")
     context.seconds[step.label] += time.perf_counter() - start
     return found
 
