@@ -1,0 +1,104 @@
+"""One rank fails or dies: all end soon, the message names step and rank, and --resume goes on from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running_commands import Done, same, values
+
+STEPS = """\
+  - plugin: ./own.py:blur
+  - plugin: ./own.py:trouble
+    how: {how}
+"""
+# The volume's slices are dealt out to the ranks in order: the last slice belongs to the last rank.
+TROUBLE = """
+from tomosaxs import Scan, Sinograms
+import signal
+
+@plugin
+def trouble(data: Sinograms, scan: Scan, *, how: Annotated[str, Param("what happens")] = "nothing") -> Sinograms:
+    "Go wrong on the last slice, unless a file `cured` lies beside."
+    with (HERE / "calls.txt").open("a") as log:
+        log.write(f"{scan.index[0]}\\n")
+    if 31 not in scan.index or (HERE / "cured").exists():
+        return data
+    if how == "raise":
+        raise RuntimeError("the lens fell off")
+    if how == "memory":
+        raise MemoryError("no more")
+    if how == "exit":
+        sys.exit(0)
+    if how == "shape":
+        return data[:, :-1]
+    if how == "none":
+        return None
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "nan":
+        return data * np.nan
+    return data
+"""
+SAYS = {
+    "raise": "RuntimeError: the lens fell off",
+    "memory": r"out of memory \(try --memory\).*MemoryError: no more",
+    "exit": "the plugin ended the program",
+    "shape": r"it returned shape \(\d+, 90, 64\), planned was \(\d+, 91, 64\)",
+    "none": "it returned NoneType, not an array",
+    "nan": "NaN or infinite",
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, scan: Path, command: Callable[..., Done]) -> Path:
+    """The same list, never disturbed."""
+    from running_commands import OWN, SHORT_LIST
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "own.py").write_text(OWN + TROUBLE)
+    (folder / "cured").touch()
+    listing = folder / "list.yml"
+    listing.write_text(SHORT_LIST.format(scan=scan, steps=STEPS.format(how="raise").rstrip()))
+    done = command("run", listing, "-o", folder / "out")
+    assert done.status == 0, done.text
+    return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("how", "ranks"),
+    [("raise", 2), ("memory", 3), ("exit", 2), ("shape", 2), ("none", 0), ("nan", 2), ("raise", 0), ("exit", 0), ("kill", 3)],
+)
+def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_path, undisturbed) -> None:
+    listing = make_list(STEPS.format(how=how), TROUBLE)
+    done = command("run", listing, "-o", tmp_path / "out", "--block", 5, ranks=ranks)
+    assert done.seconds < 40, done.text
+    assert not (tmp_path / "out" / "result.nxs").exists()
+    assert "Traceback" not in done.text
+    if how == "kill":
+        assert done.status != 0
+        said = done.lines("tomosaxs: rank")
+        assert len(said) == 1, done.text
+        assert re.search(rf"rank {ranks - 1} of {ranks} .* killed by signal 9 during step 4 trouble, slices \d+ to 31", said[0])
+    else:
+        assert done.status == 1, done.text
+        said = done.lines("tomosaxs: error")
+        assert len(said) == 1, done.text
+        assert re.search(SAYS[how], said[0]), said
+        step = "step 5 reconstruct" if how == "nan" else "step 4 trouble"
+        assert step in said[0]
+        assert f"rank {max(ranks - 1, 0)} of {max(ranks, 1)}" in said[0]
+        assert re.search(r"slices \d+ to 31 of 32", said[0])
+        if how == "raise":
+            assert re.search(r"own.py:\d+", said[0])
+    assert done.lines("pass 1: dark_flat_correction, minus_log, blur")
+
+    (tmp_path / "cured").touch()
+    again = command("run", listing, "-o", tmp_path / "out", "--resume", ranks=ranks)
+    assert again.status == 0, again.text
+    assert not again.lines("pass 1: ")  # the finished pass is not run a second time
+    assert again.lines("pass 2: trouble, reconstruct")
+    assert again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log")
+    same(values(tmp_path / "out"), values(undisturbed))
