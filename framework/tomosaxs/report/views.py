@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ def view_of(saved: SavedDataset) -> View:
         [_axis_row(axis) for axis in dataset.axes],
     )  # fmt: skip
     values = saved.values()
+    _read_only_what_is_touched(values)
     if values.size == 0:
         view.notes.append("It is empty.")
         return view
@@ -63,6 +65,13 @@ def view_of(saved: SavedDataset) -> View:
         _add_slices(view, values, dataset.axes, limits)
         view.histogram = histogram_chart(sample, limits, quantity)
     return view
+
+
+def _read_only_what_is_touched(values: NDArray[Any]) -> None:
+    """Keep the system from reading ahead in a mapped file: a few slices would read all of it."""
+    mapped = values.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
 
 
 def with_units(label: str, units: str) -> str:
