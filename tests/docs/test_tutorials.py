@@ -1,0 +1,120 @@
+"""The tutorials are followed word by word: files are written, commands are run, Python is executed.
+
+A block marked ``file=NAME`` is written to that file; a block marked ``shell`` is run by the shell and must end with
+status 0 or the ``status=`` that it names; an unmarked block of Python is run by itself. Other blocks only show.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import docs_pages as pages
+
+BIN = Path(sys.executable).parent
+TUTORIALS = pages.DOCS / "tutorials"
+
+pytestmark = [
+    pytest.mark.skipif(
+        not (BIN / "mpirun").exists(), reason=f"no mpirun beside {sys.executable}: install the extra mpi"
+    ),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tutorials, as a reader has one: the second uses the scan of the first."""
+    return tmp_path_factory.mktemp("tutorials")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The shell that a reader has: the commands in PATH, also where the package is not installed."""
+    commands = tmp_path_factory.mktemp("bin")
+    for name, function in (("tomosaxs", "main"), ("tomosaxs_run", "run_main")):
+        script = commands / name
+        script.write_text(f"#!{sys.executable}\nfrom tomosaxs.cli import {function}\n{function}()\n")
+        script.chmod(0o755)
+    roots = [str(pages.ROOT / "framework"), str(pages.ROOT / "plugins")]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PMI", "OMPI_", "TOMOSAXS_"))}
+    return {
+        **kept,
+        "PATH": os.pathsep.join([str(commands), str(BIN), os.environ.get("PATH", "")]),
+        "PYTHONPATH": os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+
+
+def follow(name: str, place: Path, environment: dict[str, str]) -> None:
+    """Do what a tutorial says."""
+    for block in pages.blocks(TUTORIALS / name):
+        where = f"{name}:{block.line}"
+        if "file" in block.options:
+            target = place / block.options["file"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text, encoding="utf-8")
+        elif block.language == "shell":
+            for command in block.text.strip().splitlines():
+                _run(["bash", "-c", command], where, place, environment, int(block.options.get("status", 0)))
+        elif block.language == "python":
+            _run([sys.executable, "-c", block.text], where, place, environment, 0)
+
+
+def _run(command: list[str], where: str, place: Path, environment: dict[str, str], status: int) -> None:
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, f"{where}: {command[-1]}\nstatus {done.returncode}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr, f"{where}: {done.stderr}"
+
+
+def test_first_reconstruction(place: Path, environment: dict[str, str]) -> None:
+    follow("first-reconstruction.md", place, environment)
+    assert (place / "demo" / "result" / "report.html").is_file()
+    # the list that the tutorial shows is the one that the demonstration writes
+    shown = next(
+        block.text for block in pages.blocks(TUTORIALS / "first-reconstruction.md") if block.language == "yaml"
+    )
+    assert shown in (place / "demo" / "tomography_demo.yml").read_text()
+
+
+def test_your_first_plugin(place: Path, environment: dict[str, str]) -> None:
+    if not (place / "demo" / "scan.nxs").exists():  # this test alone
+        _run(["tomosaxs", "demo", "-o", "demo"], "demo", place, environment, 0)
+    follow("your-first-plugin.md", place, environment)
+    plugin = (place / "demo" / "rings.py").read_text()
+    assert len([line for line in plugin.splitlines() if line.strip()]) <= 15
+    assert _ring(place / "demo" / "without_rings") < 0.6 * _ring(place / "demo" / "with_rings")
+
+
+def _ring(folder: Path) -> float:
+    """Return how far the slice with the strongest ring is from the truth (RMS inside 0.85 of the radius)."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(folder / "result.nxs") as result, h5py.File(folder.parent / "truth.nxs") as truth:
+        difference = result["entry/reconstruct/data"][61] - truth["entry/data/attenuation"][61]
+    y, x = np.indices(difference.shape) - (difference.shape[0] - 1) / 2
+    return float(difference[np.hypot(x, y) < 0.425 * difference.shape[0]].std())
+
+
+def test_saxs_map(place: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("pyFAI", reason="the tutorial integrates with pyFAI: install the extra pyfai")
+    follow("saxs-map.md", place, environment)
+    shown = next(block.text for block in pages.blocks(TUTORIALS / "saxs-map.md") if block.language == "yaml")
+    assert shown in (place / "saxs" / "saxs_demo.yml").read_text()
+
+
+def test_the_message_shown_is_the_one_given(place: Path, environment: dict[str, str]) -> None:
+    page = (TUTORIALS / "your-first-plugin.md").read_text(encoding="utf-8")
+    shown = re.search(r"^    (tomosaxs: error: .*)$", page, re.MULTILINE)
+    assert shown is not None
+    if not (place / "demo" / "without_rings.yml").exists():
+        pytest.skip("the tutorial was not followed in this session")
+    command = ["tomosaxs", "check", "demo/without_rings.yml", "--set", "remove_rings.size=999"]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == shown[1]
