@@ -81,7 +81,16 @@ def test_positions_overrule_an_axes_attribute_that_says_otherwise(tmp_path):
 def test_axes_attribute_of_another_rank_is_not_believed(tmp_path):
     source = raster_map(mapping(tmp_path / "map.nxs", axes=["theta", "x", "y", "data"]))
     assert source.dataset.names == ("rotation_angle", "y", "x", "detector_y", "detector_x")
-    assert "for 5 dimensions; taken as rotation_angle, y, x" in said(source)
+    assert "for 5 dimensions with detector_y and detector_x at every point; taken as rotation_angle, y, x" in said(
+        source
+    )
+    source = raster_map(mapping(tmp_path / "b.nxs", axes=["theta", "y", "x", "q", "chi"]))
+    assert source.dataset.names == ("rotation_angle", "y", "x", "detector_y", "detector_x")
+
+
+def test_detector_axes_may_be_stated_in_either_order(tmp_path):
+    source = raster_map(mapping(tmp_path / "map.nxs", axes=["theta", "y", "x", "detector_x", "detector_y"]))
+    assert source.dataset.names[3:] == ("detector_x", "detector_y")
 
 
 def test_axes_of_the_list_come_first(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from tomosaxs import ArrayReader, CroppedReader
 from tomosaxs_plugins.loaders.companions import time_weights
 from tomosaxs_plugins.loaders.hdf5 import open_file
-from tomosaxs_plugins.loaders.images import AveragedReader
+from tomosaxs_plugins.loaders.images import AveragedReader, JoinedReader
 from tomosaxs_plugins.loaders.readers import HDF5Reader, as_slice, reader_of, runs
 
 SHAPE = (12, 7, 9)
@@ -100,6 +100,14 @@ def test_averages_do_not_depend_on_the_block(how):
         piecewise = AveragedReader((ArrayReader(stack),), how)
         parts = [piecewise.read((slice(None), slice(n, min(n + step, 16)), slice(None))) for n in range(0, 16, step)]
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_stacks_joined():
+    parts = [np.arange(12.0).reshape(2, 2, 3), np.arange(18.0).reshape(3, 2, 3) + 100]
+    joined = JoinedReader(tuple(ArrayReader(part) for part in parts))
+    assert joined.shape == (5, 2, 3)
+    selection = (np.array([1, 3, 4]), slice(0, 1), slice(1, 3))
+    np.testing.assert_array_equal(joined.read(selection), np.concatenate(parts)[[1, 3, 4], :1, 1:3])
 
 
 def test_single_image_is_a_stack_of_one(tmp_path):

@@ -189,6 +189,15 @@ def test_dangling_external_link(tmp_path, name):
     refused(path, f"/entry/instrument/detector/{name} is a link", f"/entry/{name} in {target}", "does not exist")
 
 
+def test_soft_link_to_a_dangling_external_link_names_the_file(tmp_path):
+    path = nxtomo(tmp_path / "scan.nxs")
+    with h5py.File(path, "r+") as file:
+        del file["entry/instrument/detector/data"]
+        file["entry/instrument/detector/data"] = h5py.ExternalLink("gone.h5", "/data")
+    texts = ("/entry/data/data is a link to /entry/instrument/detector/data, and that is", str(tmp_path / "gone.h5"))
+    refused(path, *texts, data_path="/entry/data/data")
+
+
 def test_external_link_to_a_path_that_is_not_there(tmp_path):
     path = nxtomo(tmp_path / "scan.nxs")
     with h5py.File(path, "r+") as file, h5py.File(tmp_path / "frames.h5", "w") as other:

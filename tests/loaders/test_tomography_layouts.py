@@ -158,6 +158,15 @@ def test_saturated_flats_are_rejected(tmp_path):
     assert "1 of 3 flats (frames 2..4) are saturated" in said(source)
 
 
+def test_flat_with_one_good_row_between_the_probed_ones_stays(tmp_path):
+    stack = layouts.frames(KEYS)
+    stack[2:5] = 65535
+    stack[3, 1] = 5000  # rows 0, 2 and 3 are probed
+    source = tomography(nxtomo(tmp_path / "scan.nxs", data=stack))
+    assert "2 of 3 flats (frames 2..4) are saturated" in said(source)
+    assert companion(source, "flats")[0, 1, 0] == 5000
+
+
 def test_360_degrees_one_repeated_frame_and_unsorted_angles_stay_as_they_are(tmp_path):
     for number, angles in enumerate(
         (np.linspace(0, 360, 8), [*np.linspace(0, 180, 7), 0.0], [0, 90, 45, 135, 22.5, 112.5, 67.5, 157.5])
@@ -330,6 +339,9 @@ def test_metadata_with_units_or_not_at_all(tmp_path):
     assert data.quantity("distance").value == pytest.approx(0.05)
     assert data.quantity("energy").value == pytest.approx(24796.84, rel=1e-6)  # 12.398 keV A / 0.5 A
     assert data.axis("detector_y").values is None
+    turned = tomography(path, orientation="rotate_90").dataset  # columns become rows
+    assert turned.quantity("pixel_size_y").value == pytest.approx(1.2e-6)
+    assert turned.quantity("pixel_size_x") is None
     given = tomography(path, pixel_size=2e-6).dataset
     assert given.quantity("pixel_size_y").value == 2e-6
     assert given.axis("detector_y").values[3] == pytest.approx(6e-6)

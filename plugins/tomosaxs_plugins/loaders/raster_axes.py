@@ -56,9 +56,10 @@ def axis_names(found: RasterScan, given: Sequence[str]) -> tuple[str, ...]:
     stated = _stated(found)
     if not stated:
         return usual
-    if len(stated) != rank or len(set(stated)) != rank or stated[points:] != core:
+    if len(stated) != rank or len(set(stated)) != rank or set(stated[points:]) != set(core):
+        each = f" with {' and '.join(core)} at every point" if core else ""
         found.messages.append(
-            f"axes attribute says {', '.join(stated)} for {rank} dimensions; taken as {', '.join(usual)}"
+            f"axes attribute says {', '.join(stated)} for {rank} dimensions{each}; taken as {', '.join(usual)}"
         )
         return usual
     return _as_measured(found, stated)
