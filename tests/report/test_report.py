@@ -206,6 +206,7 @@ def test_large_data_are_sampled():
 
 def test_the_report_of_a_finished_run_again(tmp_path):
     made = result(tmp_path, curves(tmp_path), volume(tmp_path))
+    made.estimates["a_later_one"] = Estimate(1.0)
     (path,) = nexus(made, tmp_path)
     assert path == made.path
     target = report_again(tmp_path)

@@ -64,7 +64,9 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
     steps = [entry[name] for name in entry if name.startswith("process_") and name != "process_list"]
     result.steps = [_step(group) for group in sorted(steps, key=lambda group: int(group["sequence_index"][()]))]
     result.inputs = [_input(group) for group in sorted(entry["inputs"].values(), key=lambda g: int(g.attrs["order"]))]
-    for name, group in entry["estimates"].items():
+    estimates = entry["estimates"]
+    for name in sorted(estimates, key=lambda name: int(estimates[name].attrs["order"])):
+        group = estimates[name]
         result.estimates[name] = _estimate(group)
         if "key" in group.attrs:
             result.estimate_keys[name] = str(group.attrs["key"])

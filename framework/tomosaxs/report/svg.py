@@ -78,13 +78,13 @@ def number_text(value: float, digits: int = 4) -> str:
     return shown.replace("-", "−")
 
 
-def tick_texts(values: Sequence[float]) -> list[str]:
-    """Return texts of evenly spaced ticks, with as many digits as tell them apart."""
+def tick_texts(values: Sequence[float], least: int = 3) -> list[str]:
+    """Return texts of evenly spaced ticks, with as many digits (at least `least`) as tell them apart."""
     largest = max((abs(value) for value in values), default=0.0)
     step = min((abs(b - a) for a, b in pairwise(values)), default=0.0)
     if not (step > 0 and largest > 0 and math.isfinite(largest)):
         return [number_text(value) for value in values]
-    digits = max(3, 1 + math.ceil(math.log10(largest / step) + 1e-9))
+    digits = max(least, 1 + math.ceil(math.log10(largest / step) + 1e-9))
     return [number_text(0.0 if abs(value) < 1e-9 * largest else value, digits) for value in values]
 
 
@@ -99,7 +99,7 @@ def pretty_units(units: str) -> str:
 class _Canvas:
     """A chart area with margins, frame, ticks and labels."""
 
-    def __init__(self, width: float, height: float, title: str, *, left: float = 58, bottom: float = 42) -> None:
+    def __init__(self, width: float, height: float, title: str, *, left: float = 70, bottom: float = 42) -> None:
         self.width, self.height, self.left, self.top, self.bottom = width, height, left, 8.0, bottom
         total = (left + width + 14, self.top + height + bottom)
         self.parts = [
@@ -175,7 +175,8 @@ def line_chart(
         everything = np.append(everything, level)
     up = _span(labels[1], everything, log)
     named = len(series) > 1
-    canvas = _Canvas(size[0], size[1], f"{labels[1]} against {labels[0]}", left=70)
+    rising = _rising([y for _, _, y in series])
+    canvas = _Canvas(size[0], size[1], f"{labels[1]} against {labels[0]}")
     canvas.frame(across, up, grid=True)
     if level is not None and math.isfinite(level):
         at_level = float(canvas.y(up.place(level)))
@@ -185,11 +186,23 @@ def line_chart(
         at = canvas.x(across.place(x)), canvas.y(np.clip(up.place(np.asarray(y, dtype=np.float64)), 0, 1))
         canvas.parts.append(_dots(*at, colour) if points else _path(*at, colour))
         if named:
-            top = canvas.top + 16 + 15 * number
-            right = canvas.left + canvas.width - 10
-            canvas.parts.append(f'<rect x="{right - 4:.0f}" y="{top - 8}" width="9" height="9" fill="{colour}"/>')
-            canvas.text(right - 9, top, name, "end", ' class="halo"')
+            _legend(canvas, number, name, colour, left=rising)
     return canvas.finish()
+
+
+def _rising(curves: Sequence[NDArray[Any]]) -> bool:
+    """Return whether curves end higher than they begin: names then stand on the left, else on the right."""
+    ends = [(y[: len(y) // 3 + 1], y[-(len(y) // 3 + 1) :]) for y in curves]
+    first, last = (np.concatenate([end[side] for end in ends]) for side in (0, 1))
+    first, last = first[np.isfinite(first)], last[np.isfinite(last)]
+    return bool(first.size and last.size and last.max() > first.max())
+
+
+def _legend(canvas: _Canvas, number: int, name: str, colour: str, *, left: bool) -> None:
+    top = canvas.top + 16 + 15 * number
+    edge = canvas.left + (12 if left else canvas.width - 21)
+    canvas.parts.append(f'<rect x="{edge:.0f}" y="{top - 8}" width="9" height="9" fill="{colour}"/>')
+    canvas.text(edge + (14 if left else -5), top, name, "start" if left else "end", ' class="halo"')
 
 
 def _span(label: str, values: NDArray[Any], log: bool) -> Span:

@@ -11,12 +11,21 @@ from numpy.typing import NDArray
 
 from tomosaxs.dataset import Axis
 from tomosaxs.report.pictures import HIGH_PERCENTILE, LOW_PERCENTILE, robust_limits, shrink, to_grey
-from tomosaxs.report.svg import Span, histogram_chart, image_chart, length_prefix, line_chart, number_text, pretty_units
+from tomosaxs.report.svg import (
+    Span,
+    histogram_chart,
+    image_chart,
+    length_prefix,
+    line_chart,
+    number_text,
+    pretty_units,
+    tick_texts,
+)
 from tomosaxs.result import SavedDataset
 
 PROFILE_AXES = ("q", "two_theta", "radius", "d_spacing", "azimuth", "energy", "channel")
 _SAMPLE, _RUNS, _PAGES, _PAGE = 1 << 20, 256, 1 << 16, 4096
-_WIDTH, _WIDE = 290.0, 470.0
+_WIDTH, _WIDE = 280.0, 470.0
 _LARGEST_PICTURE, _CURVES, _CURVE_POINTS, _MEAN_OF = 720, 5, 2000, 400
 
 
@@ -69,7 +78,7 @@ def view_of(saved: SavedDataset) -> View:
 
 def _read_only_what_is_touched(values: NDArray[Any]) -> None:
     """Keep the system from reading ahead in a mapped file: a few slices would read all of it."""
-    mapped = values.base
+    mapped: object = values.base
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         mapped.madvise(mmap.MADV_RANDOM)
 
@@ -87,7 +96,8 @@ def _axis_row(axis: Axis) -> tuple[str, str, str]:
     values = np.asarray(axis.values if axis.values is not None else axis.index, dtype=np.float64)
     low, high = float(values.min()), float(values.max())
     scale, units = length_prefix(axis.units if known else axis.units or "px", max(abs(low), abs(high)))
-    span = f"{number_text(low / scale)} … {number_text(high / scale)} {pretty_units(units)}"
+    ends = tick_texts([low / scale, high / scale], 4)
+    span = f"{ends[0]} … {ends[1]} {pretty_units(units)}"
     cropped = f", {axis.index[0]} … {axis.index[-1]} of {axis.full_size}" if axis.full_size != axis.size else ""
     return axis.name, str(axis.size), span + cropped
 

@@ -103,8 +103,9 @@ def _write_inputs(entry: h5py.Group, result: Result) -> None:
 
 def _write_estimates(entry: h5py.Group, result: Result) -> None:
     estimates = group(entry, "estimates", "NXcollection")
-    for name, estimate in result.estimates.items():
+    for place, (name, estimate) in enumerate(result.estimates.items(), 1):
         made = group(estimates, safe_name(name), "NXcollection")
+        made.attrs["order"] = np.int64(place)
         if name in result.estimate_keys:
             made.attrs["key"] = result.estimate_keys[name]
         _write_estimate(made, estimate)
