@@ -67,7 +67,8 @@ class PyFAIBackend:
         curves = np.full((len(frames), settings.bins), np.nan, dtype=np.float32)
         sigmas = None if settings.error_model == "none" else curves.copy()
         for number, frame in enumerate(frames):
-            found = self._one(np.ascontiguousarray(frame), settings)
+            # compiled code that refuses read-only memory: a block may be part of a memory map
+            found = self._one(np.require(frame, requirements=("C", "W")), settings)
             used = np.asarray(found.sum_normalization) > 0
             curves[number, used] = np.asarray(found.intensity)[used]
             if sigmas is not None:
