@@ -78,7 +78,7 @@ class Stop(TomosaxsError):
     Parameters
     ----------
     message : str
-        Why, and what the user can do.
+        Why, and what the user can do; ``{step}`` stands for the step's name, as in ``--set {step}.value=``.
     pictures : mapping of str to (y, x) uint8 arrays, optional
         Written beside the report, for instance a contact sheet of candidate axes.
     """

@@ -104,8 +104,8 @@ def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, An
             found = step.spec.target(np.concatenate(parts), **arguments)
         if not isinstance(found, Estimate):
             raise StepError(f"it returned {type(found).__name__}, not an Estimate")
-    except Stop:
-        raise
+    except Stop as stop:
+        raise Stop(str(stop).replace("{step}", step.label), stop.pictures) from None
     except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
         raise context.fail(step, error, "combining its parts") from error
     context.seconds[step.label] += time.perf_counter() - start

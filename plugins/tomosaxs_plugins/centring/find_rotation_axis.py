@@ -153,9 +153,9 @@ class FindRotationAxis:
             f"the rotation axis is not certain: {axis:.2f} px with confidence {found.confidence:.2f} "
             f"(asked for: {self.minimum_confidence:g})",
             *(f"  {message}" for message in found.messages),
-            "look at candidate_axes.png and choose, for instance with one of (`axis` is the step's name):",
-            *(f"  --set axis.value={place:.2f}" for place, _ in candidates[:8] if np.isfinite(place)),
-            "or go on with the best guess:  --set axis.on_low_confidence=warn",
+            "look at candidate_axes.png and choose, for instance with one of:",
+            *(f"  --set {{step}}.value={place:.2f}" for place, _ in candidates[:8] if np.isfinite(place)),
+            "or go on with the best guess:  --set {step}.on_low_confidence=warn",
         ]
         return "\n".join(lines)
 
