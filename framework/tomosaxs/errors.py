@@ -25,9 +25,21 @@ class TomosaxsError(Exception):
 
 
 class InputError(TomosaxsError):
-    """The input, the output folder or the set-up is at fault; nothing was computed."""
+    """The input, the output folder or the set-up is at fault; nothing was computed.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, what was given and what exists.
+    parameter : str
+        The parameter at fault, where one is: the message then gets its line in the list.
+    """
 
     exit_status = 2
+
+    def __init__(self, message: str = "", *, parameter: str = "") -> None:
+        super().__init__(message)
+        self.parameter = parameter
 
 
 @dataclass(frozen=True)

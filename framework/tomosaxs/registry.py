@@ -126,8 +126,8 @@ def load_target(target: str) -> Any:
     module_name, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
-        raise InputError(f"{target} could not be imported: {error}") from error
+    except Exception as error:
+        raise InputError(f"{target} could not be imported: {type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plugin import PluginError
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
+from tomosaxs.process_list.entries import Entry
 
 T = TypeVar("T")
 
@@ -73,35 +74,34 @@ class _Builder:
         self.nodes.append(node)
         return node
 
-    def _guard(self, where: str, line: int | None, action: Callable[[], T]) -> T | None:
+    def _guard(self, entry: Entry, action: Callable[[], T], key: str = "") -> T | None:
         """Run a plugin's own rule; what it objects to becomes a problem with its place."""
-        file = self.checked.process_list.file
         try:
             return action()
         except ListError as error:
             self.problems.extend(error.problems)
         except InputError as error:
-            self.problems.append(Problem(str(error), file, line, where))
+            self._object(entry, str(error), error.parameter or key)
         except PluginError as error:
-            self.problems.append(Problem(f"the plugin is declared wrongly: {error}", file, line, where))
-        except OSError as error:
-            self.problems.append(Problem(f"{type(error).__name__}: {error}", file, line, where))
+            self._object(entry, f"the plugin is declared wrongly: {error}")
+        except Exception as error:  # noqa: BLE001 - a stranger's rule may fail in any way; it is reported
+            self._object(entry, f"the plugin's own check failed: {type(error).__name__}: {error}", key)
         return None
+
+    def _object(self, entry: Entry, text: str, key: str = "") -> None:
+        self.problems.append(entry.problem(text, self.checked.process_list.file, key))
 
     def _input(self, each: CheckedInput) -> PlannedInput | None:
         entry = each.entry
-        where, line = f"input {entry.name}", entry.lines.get("", None)
-        source = self._guard(where, entry.lines.get("path", line), lambda: each.spec.target(each.path, **each.values))
+        source = self._guard(entry, lambda: each.spec.target(each.path, **each.values), "path")
         if source is None:
             return None
         if not isinstance(source, Source):
-            text = f"loader {each.spec.name} returned {type(source).__name__}, not a Source"
-            self.problems.append(Problem(text, self.checked.process_list.file, line, where))
+            self._object(entry, f"loader {each.spec.name} returned {type(source).__name__}, not a Source")
             return None
         if entry.crop:
-            crop_line = entry.lines.get("crop", line)
             whole = source.dataset
-            crop = self._guard(f"{where}.crop", crop_line, lambda: resolve_crop(entry.crop, whole))
+            crop = self._guard(entry, lambda: resolve_crop(entry.crop, whole), "crop")
             if crop is None:
                 return None
             source = source.select(crop)
@@ -119,10 +119,9 @@ class _Builder:
 
     def _step(self, checked: CheckedStep) -> None:
         entry = checked.entry
-        where, line = f"step {entry.number} {entry.label}", entry.lines.get("", None)
         if any(name not in self.current for name in checked.on):
             return  # an earlier step that makes it is at fault, and that is reported
-        step = self._guard(where, line, lambda: self._planned(checked))
+        step = self._guard(entry, lambda: self._planned(checked))
         if step is None:
             for name in checked.to:
                 self.current.pop(name, None)
@@ -130,11 +129,11 @@ class _Builder:
         self.steps.append(step)
         if step.spec.kind == "estimator":
             self.estimates[step.label] = step.key
-            found = self._guard(where, line, lambda: self._place(self.passes.add_estimator, step))
+            found = self._guard(entry, lambda: self._place(self.passes.add_estimator, step))
         else:
             for name, node in zip(checked.to, step.outputs, strict=True):
                 self.current[name] = node
-            found = self._guard(where, line, lambda: self._place(self.passes.add, step))
+            found = self._guard(entry, lambda: self._place(self.passes.add, step))
         if not found:
             self.steps.pop()
 

@@ -54,11 +54,11 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
     known = backends("reconstruct")
     if asked != "auto":
         if asked not in known:
-            raise InputError(f"no backend {asked!r}{did_you_mean(asked, [*known, 'auto'])}")
+            raise InputError(f"no backend {asked!r}{did_you_mean(asked, [*known, 'auto'])}", parameter="backend")
         chosen = known[asked].load()
         reason = chosen.missing()
         if reason:
-            raise InputError(f"backend {asked}: {reason}")
+            raise InputError(f"backend {asked}: {reason}", parameter="backend")
         if algorithm not in chosen.algorithms:
             raise InputError(
                 f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}"
