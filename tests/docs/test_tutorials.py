@@ -6,7 +6,6 @@ status 0 or the ``status=`` that it names; an unmarked block of Python is run by
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -26,29 +25,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(300),
 ]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all tutorials, as a reader has one: the second uses the scan of the first."""
-    return tmp_path_factory.mktemp("tutorials")
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The shell that a reader has: the commands in PATH, also where the package is not installed."""
-    commands = tmp_path_factory.mktemp("bin")
-    for name, function in (("tomosaxs", "main"), ("tomosaxs_run", "run_main")):
-        script = commands / name
-        script.write_text(f"#!{sys.executable}\nfrom tomosaxs.cli import {function}\n{function}()\n")
-        script.chmod(0o755)
-    roots = [str(pages.ROOT / "framework"), str(pages.ROOT / "plugins")]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PMI", "OMPI_", "TOMOSAXS_"))}
-    return {
-        **kept,
-        "PATH": os.pathsep.join([str(commands), str(BIN), os.environ.get("PATH", "")]),
-        "PYTHONPATH": os.pathsep.join([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]),
-    }
 
 
 def follow(name: str, place: Path, environment: dict[str, str]) -> None:

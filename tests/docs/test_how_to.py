@@ -1,0 +1,138 @@
+"""The examples of the how-to pages run: on a small scan, on one rank."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import docs_pages as pages
+
+HOW_TO = pages.DOCS / "how-to"
+INPUT = "input:\n  tomo:\n    plugin: tomography\n    path: scan.nxs\n"
+CORRECTED = """steps:
+  - plugin: dark_flat_correction
+  - plugin: minus_log
+  - plugin: find_rotation_axis
+    name: axis
+    value: 25.0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a small scan."""
+    from tomosaxs.testing import ScanSettings, micro_ct_scan, packing
+
+    made = tmp_path_factory.mktemp("how_to")
+    settings = ScanSettings(projections=60, rows=6, columns=48, centre=25.0, subsample=1)
+    micro_ct_scan(made / "scan.nxs", packing(settings.columns, settings.rows, seed=1), settings, seed=1)
+    return made
+
+
+def write_files(page: str, folder: Path) -> None:
+    """Write every block that is a file."""
+    for block in pages.blocks(HOW_TO / page):
+        if "file" in block.options:
+            target = folder / block.options["file"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text, encoding="utf-8")
+
+
+def texts(page: str, language: str) -> list[str]:
+    """Return the blocks of a language that are no files."""
+    return [b.text for b in pages.blocks(HOW_TO / page) if b.language == language and "file" not in b.options]
+
+
+def run_list(text: str, folder: Path, name: str) -> dict[str, tuple[int, ...]]:
+    """Run a list in a process of its own and return the shapes of what it saved."""
+    import tomosaxs
+
+    (folder / f"{name}.yml").write_text(text, encoding="utf-8")
+    result = tomosaxs.run(folder / f"{name}.yml", output=folder / name, log=lambda line: None)
+    return {saved.name: saved.values().shape for saved in result.datasets} | {
+        key: () for key in result.estimates if key != "axis"
+    }
+
+
+def test_write_an_estimator(folder: Path) -> None:
+    page = "write-an-estimator.md"
+    write_files(page, folder)
+    steps = texts(page, "yaml")[0] + "  - plugin: ./contrast.py:FindContrast\n    name: contrast\n"
+    assert run_list(INPUT + steps, folder, "estimators") == {"brightness": (), "contrast": ()}
+
+
+def test_several_datasets(folder: Path) -> None:
+    page = "several-datasets-and-branches.md"
+    write_files(page, folder)
+    for name in ("before.nxs", "after.nxs"):
+        (folder / name).symlink_to(folder / "scan.nxs")
+    joined, branches = texts(page, "yaml")
+    assert run_list(joined, folder, "joined") == {"change": (60, 6, 48)}
+    both = run_list(INPUT + CORRECTED + branches.removeprefix("steps:\n"), folder, "branches")
+    assert both == {"sharp": (6, 48, 48), "smooth": (6, 48, 48)}
+
+
+def test_sweep(folder: Path) -> None:
+    step = texts("sweep-a-parameter.md", "yaml")[0].replace("150.3, 150.8, 151.3, 151.8", "24.0, 24.5, 25.0")
+    assert run_list(INPUT + CORRECTED + step, folder, "sweep") == {"volume": (3, 6, 48, 48)}
+
+
+def test_notebook(folder: Path, environment: dict[str, str]) -> None:
+    demo = folder / "demo"
+    demo.mkdir()
+    (demo / "scan.nxs").symlink_to(folder / "scan.nxs")
+    text = INPUT + CORRECTED + "  - plugin: reconstruct\n    centre: ${axis}\n"
+    (demo / "tomography_demo.yml").write_text(text, encoding="utf-8")
+    given = "import numpy as np\nsinogram = np.zeros((181, 303), np.float32)\nsinograms = sinogram[None]\n"
+    code = given + "\n".join(texts("use-from-a-notebook.md", "python")) + "\nprint(volume.shape, slices.shape)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "(6, 48, 48) (1, 303, 303)"
+
+
+def test_packages_are_found(tmp_path: Path, environment: dict[str, str]) -> None:
+    write_files("package-your-plugins.md", tmp_path)
+    write_files("add-a-backend.md", tmp_path)
+    filter_text = next(
+        b.text for b in pages.blocks(pages.DOCS / "tutorials" / "your-first-plugin.md") if "file" in b.options
+    )
+    (tmp_path / "beamline_plugins" / "rings.py").write_text(filter_text, encoding="utf-8")
+    # what an installer writes
+    found = tmp_path / "beamline_plugins-0.1.0.dist-info"
+    found.mkdir()
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: beamline-plugins\nVersion: 0.1.0\n")
+    (found / "entry_points.txt").write_text(
+        "[tomosaxs]\nbeamline_plugins = beamline_plugins.index\nmy_package = my_package.index\n"
+    )
+    shell = {**environment, "PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"}
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            ["tomosaxs", *words], cwd=tmp_path, env=shell, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "remove_rings" in said("list", "ring", "column")
+    assert "columns compared" in said("show", "remove_rings")
+    assert "needs fastlib, which is not installed; install with: pip install fastlib" in said("list", "fast")
+    for code in texts("package-your-plugins.md", "python"):
+        if "check_plugin" in code:
+            (tmp_path / "test_it.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_it.py"],
+        cwd=tmp_path, env=shell, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
