@@ -206,9 +206,15 @@ def loader(function: Any = None, **options: Any) -> Any:
 @overload
 def saver(function: F) -> F: ...
 @overload
-def saver(*, name: str = "", cite: str | tuple[str, ...] = ()) -> Callable[[F], F]: ...
+def saver(
+    *, name: str = "", cite: str | tuple[str, ...] = (), check: Callable[..., Any] | None = None
+) -> Callable[[F], F]: ...
 def saver(function: Any = None, **options: Any) -> Any:
-    """Make ``f(result: Result, folder: Path, *, parameters) -> list[Path]`` a saver for ``output:``."""
+    """Make ``f(result: Result, folder: Path, *, parameters) -> list[Path]`` a saver for ``output:``.
+
+    ``check(names, **parameters)`` raises `InputError` where it could not save datasets of these names; it is called
+    before anything runs.
+    """
     return _decorate("saver", function, options)
 
 

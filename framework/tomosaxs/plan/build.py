@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from tomosaxs.dataset import Source
@@ -57,6 +58,8 @@ class _Builder:
         self._raise()
         passes = self.passes.finish()
         self._save()
+        self._check_savers()
+        self._raise()
         for number, one in enumerate(passes, start=1):
             one.number = number
             size_blocks(one, self.options)
@@ -171,6 +174,14 @@ class _Builder:
             for number, (name, dataset) in enumerate(zip(checked.to, made, strict=True))
         )
         return step
+
+    def _check_savers(self) -> None:
+        """Let the savers object to the names of what they are to save."""
+        names = tuple(node.saved_as for node in self.nodes if node.saved_as)
+        for output in self.checked.outputs:
+            rule = output.spec.check
+            if rule is not None:
+                self._guard(output.entry, partial(rule, names, **output.values))
 
     def _save(self) -> None:
         """Name what the result holds: steps with ``save: true`` and every last version."""

@@ -16,7 +16,16 @@ from tomosaxs_plugins.savers.nexus_write import copy_in_slabs, group, sync
 _CHUNK_VALUES = 1 << 18
 
 
-@saver
+def _check(names: tuple[str, ...], **_: Any) -> None:
+    """Refuse names that the file needs for something else; called before the run, and again when it is written."""
+    for name in names:
+        if name in RESERVED or name.startswith("process_") or "/" in name or not name:
+            raise InputError(f"result.nxs cannot have a dataset called {name!r}: give the step another name")
+        if names.count(name) > 1:
+            raise InputError(f"two datasets of the result are called {name!r}: give a step another name")
+
+
+@saver(check=_check)
 def nexus(
     result: Result,
     folder: Path,
@@ -49,7 +58,7 @@ def nexus(
     InputError
         When a dataset has a name that the file needs for something else.
     """
-    _check_names(result)
+    _check(tuple(saved.name for saved in result.datasets))
     target = folder / "result.nxs"
     # of an attempt that was cut short; it may share its bytes with a store, so it must not be truncated
     target.unlink(missing_ok=True)
@@ -72,15 +81,6 @@ def nexus(
     sync(target)
     sync(folder)
     return [target]
-
-
-def _check_names(result: Result) -> None:
-    names = [saved.name for saved in result.datasets]
-    for name in names:
-        if name in RESERVED or name.startswith("process_") or "/" in name or not name:
-            raise InputError(f"result.nxs cannot have a dataset called {name!r}: give the step another name")
-        if names.count(name) > 1:
-            raise InputError(f"two datasets of the result are called {name!r}: give a step another name")
 
 
 def _adopt(saved: SavedDataset, result: Result, target: Path) -> bool:
