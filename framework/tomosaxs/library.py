@@ -140,15 +140,13 @@ def run(
         resume=resume,
         log=writer if writer is not None else _silent,
         threads=threads,
+        keep_work=keep_work,
     )
     try:
-        result = running()
+        return running()
     finally:
         if writer is not None:
             writer.close()
-    if not keep_work:
-        running.clean()
-    return result
 
 
 def _silent(text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ class Store:
             When the disk has no room for it.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        # a new file, never the old one made empty: a result may share its bytes, and the mark spoke of the old one
+        (self.file.parent / _MARK).unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
         need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         try:
             with h5py.File(self.file, "w") as handle:
@@ -88,13 +91,15 @@ class Store:
     def finish(self, note: dict[str, Any]) -> None:
         """Mark the store as whole; called by one rank after all have written."""
         temporary = self.file.parent / (_MARK + ".part")
-        temporary.write_text(json.dumps(note))
+        temporary.write_text(json.dumps({**note, "internal": self.internal}))
         temporary.replace(self.file.parent / _MARK)
 
-    @property
-    def finished(self) -> bool:
-        """Whether the store is whole."""
-        return (self.file.parent / _MARK).is_file() and self.file.is_file()
+    def finished(self) -> Store | None:
+        """Return the whole store that an earlier run left in this file, under whatever name, or None."""
+        mark = self.file.parent / _MARK
+        if not (mark.is_file() and self.file.is_file()):
+            return None
+        return replace(self, internal=json.loads(mark.read_text()).get("internal", self.internal))
 
 
 def flush(array: NDArray[Any]) -> None:

@@ -131,7 +131,7 @@ def values(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
         for name, group in entry.items():
             if "key" in group.attrs and "data" in group:
                 found[name] = group["data"][...]
-        for name, group in (entry["estimates"].items() if "estimates" in entry else ()):
+        for name, group in entry["estimates"].items() if "estimates" in entry else ():
             for field in ("value", "uncertainty", "confidence"):
                 found[f"{name}.{field}"] = group[field][...]
     assert found, "the result is empty"

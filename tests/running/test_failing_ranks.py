@@ -69,7 +69,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, scan: Path, command: C
 
 @pytest.mark.parametrize(
     ("how", "ranks"),
-    [("raise", 2), ("memory", 3), ("exit", 2), ("shape", 2), ("none", 0), ("nan", 2), ("raise", 0), ("exit", 0), ("kill", 3)],
+    [
+        ("raise", 2),
+        ("memory", 3),
+        ("exit", 2),
+        ("shape", 2),
+        ("none", 0),
+        ("nan", 2),
+        ("raise", 0),
+        ("exit", 0),
+        ("kill", 3),
+    ],
 )
 def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_path, undisturbed) -> None:
     listing = make_list(STEPS.format(how=how), TROUBLE)
@@ -81,7 +91,9 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
         assert done.status != 0
         said = done.lines("tomosaxs: rank")
         assert len(said) == 1, done.text
-        assert re.search(rf"rank {ranks - 1} of {ranks} .* killed by signal 9 during step 4 trouble, slices \d+ to 31", said[0])
+        assert re.search(
+            rf"rank {ranks - 1} of {ranks} .* killed by signal 9 during step 4 trouble, slices \d+ to 31", said[0]
+        )
     else:
         assert done.status == 1, done.text
         said = done.lines("tomosaxs: error")

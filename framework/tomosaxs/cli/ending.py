@@ -43,6 +43,8 @@ def guarded(command: Any, arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as end:  # something that was called left the program
+        return _left(end)
     except Exception as error:  # noqa: BLE001 - a fault of tomosaxs itself: say so, and end all ranks
         return _crashed(error, debug)
     return int(answer) if isinstance(answer, int) else 0
@@ -82,6 +84,16 @@ def _crashed(error: Exception, debug: bool) -> int:
     )
     _end_all(1)
     return 1
+
+
+def _left(end: SystemExit) -> int:
+    status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    communicator = sys.modules.get("tomosaxs.communicator")
+    if communicator is None or not communicator.world.cache_info().currsize or communicator.world().size == 1:
+        return status
+    _say(f"tomosaxs: error: a library or a plugin ended the program on one rank, with exit status {end.code}")
+    _end_all(status or 1)
+    return status or 1
 
 
 def _interrupted(debug: bool) -> int:

@@ -43,6 +43,7 @@ class Context:
     estimates: dict[str, Estimate] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     reused: set[str] = field(default_factory=set)
+    ready: set[Node] = field(default_factory=set)
     instances: dict[tuple[int, int], Any] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))

@@ -31,23 +31,39 @@ class Lock:
         InputError
             When another run holds it; the message says which.
         """
-        self.handle = self.path.open("a+")
-        try:
-            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.handle.seek(0)
-            holder = self.handle.read().strip() or "another run"
-            self.handle.close()
-            self.handle = None
-            raise InputError(
-                f"{self.path.parent.parent}: {holder} is writing here; wait for it or choose another -o"
-            ) from None
-        except OSError as error:
-            return f"{self.path}: this file system has no locks ({error}); two runs into one folder are not refused"
-        self.handle.truncate(0)
-        self.handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-        self.handle.flush()
+        while True:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = self.path.open("a+")
+            except FileNotFoundError:  # the run before is just removing its work folder
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read().strip() or "another run"
+                handle.close()
+                raise InputError(
+                    f"{self.path.parent.parent}: {holder} is writing here; wait for it or choose another -o"
+                ) from None
+            except OSError as error:
+                handle.close()
+                return f"{self.path}: this file system has no locks ({error}); two runs into one folder are not refused"
+            if self._is_current(handle):
+                break
+            handle.close()
+        self.handle = handle
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+        handle.flush()
         return ""
+
+    def _is_current(self, handle: IO[str]) -> bool:
+        """Return whether the locked file is still the one that others would open."""
+        try:
+            return os.path.samestat(os.fstat(handle.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def free(self) -> None:
         """Give the lock back."""

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import h5py
+import numpy as np
 
-from tomosaxs.plan import Node, Pass
+from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import load_estimate
 from tomosaxs.runner.folder import RESULT
 from tomosaxs.store import Store
 
+SIDE_KEY = ".key"
+"""File in the folder of a saving step: the content key of what lies there."""
+
 
 def place_stores(context: Context, resume: bool) -> set[Node]:
     """Give every dataset that is written its file; return those that are there already."""
     old = saved_in(context.folder / RESULT) if resume else {}
     ready = set()
+    equal: Counter[str] = Counter()
     for one in context.plan.passes:
         for node in one.stores:
             internal = f"/entry/{node.saved_as or node.name}/data"
-            node.store = Store(context.home(node.key) / "data.h5", internal)
-            if resume and node.store.finished:
+            home = context.home(node.key)
+            if equal[node.key]:  # two steps that do the same to the same data
+                home = home.with_name(f"{home.name}-{equal[node.key]}")
+            equal[node.key] += 1
+            node.store = Store(home / "data.h5", internal)
+            finished = node.store.finished() if resume else None
+            if finished is not None:
+                node.store = finished
                 ready.add(node)
             elif node.key in old:
                 node.store = Store(context.folder / RESULT, old[node.key])
@@ -47,22 +59,32 @@ def saved_in(result: Path) -> dict[str, str]:
     return found
 
 
-def estimates_in(result: Path) -> dict[str, tuple[float, str, float, float]]:
-    """Return content key -> (value, units, uncertainty, confidence) of a finished result's estimates."""
-    found: dict[str, tuple[float, str, float, float]] = {}
+def estimates_in(result: Path) -> dict[str, Estimate]:
+    """Return content key -> estimate of what a finished result found, with what goes into the report."""
     if not result.is_file():
-        return found
+        return {}
     try:
         with h5py.File(result, "r") as handle:
             group = handle.get("entry/estimates")
-            for each in group.values() if isinstance(group, h5py.Group) else ():
-                if "key" in each.attrs and each["value"].shape == ():
-                    units = str(each["value"].attrs.get("units", ""))
-                    numbers = [float(each[name][()]) for name in ("value", "uncertainty", "confidence")]
-                    found[str(each.attrs["key"])] = (numbers[0], units, numbers[1], numbers[2])
+            groups = list(group.values()) if isinstance(group, h5py.Group) else []
+            return {str(g.attrs["key"]): _estimate(g) for g in groups if "key" in g.attrs and g["value"].shape == ()}
     except (OSError, KeyError):
         return {}
-    return found
+
+
+def _estimate(group: h5py.Group) -> Estimate:
+    value, uncertainty, confidence = (float(group[name][()]) for name in ("value", "uncertainty", "confidence"))
+    details = {n: d[()] for n, d in group.get("details", {}).items() if isinstance(d, h5py.Dataset)}
+    pictures = {n: g["data"][()] for n, g in group.get("pictures", {}).items()}
+    return Estimate(
+        value,
+        str(group["value"].attrs.get("units", "")),
+        uncertainty,
+        confidence,
+        tuple(str(text) for text in group["messages"].asstr()[()]),
+        {name: detail for name, detail in details.items() if np.asarray(detail).dtype.kind in "biuf"},
+        pictures,
+    )
 
 
 def known_estimate(context: Context, one: Pass) -> Estimate | None:
@@ -71,12 +93,15 @@ def known_estimate(context: Context, one: Pass) -> Estimate | None:
     if step is None:
         return None
     kept = load_estimate(context, step)
-    if kept is not None:
-        return kept
-    old = estimates_in(context.folder / RESULT).get(step.key)
-    if old is None:
-        return None
-    return Estimate(old[0], old[1], old[2], old[3], messages=("taken from the earlier result",))
+    return kept if kept is not None else estimates_in(context.folder / RESULT).get(step.key)
+
+
+def _files_there(context: Context, step: PlannedStep) -> bool:
+    """Return whether a saving step's files were finished, by a run that was cut short or by one that ended well."""
+    if (context.home(step.key) / "done.json").is_file():
+        return True
+    mark = context.folder / step.label / SIDE_KEY
+    return mark.is_file() and mark.read_text() == step.key
 
 
 def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str]) -> list[Pass]:
@@ -88,7 +113,7 @@ def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str]) 
             run = one.estimator.label not in have_estimates
         else:
             files = [step for step in one.steps if not step.outputs]
-            unfinished = [step for step in files if not (context.home(step.key) / "done.json").is_file()]
+            unfinished = [step for step in files if not _files_there(context, step)]
             saved = any(node.saved_as and node not in ready for node in one.stores)
             run = saved or bool(unfinished) or any(node in needed for node in one.stores)
         if run:

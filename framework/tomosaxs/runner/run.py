@@ -13,7 +13,7 @@ from typing import Any
 from tomosaxs import __version__
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import InputError, Stop, TomosaxsError
-from tomosaxs.plan import Plan, describe
+from tomosaxs.plan import Node, Plan, describe
 from tomosaxs.plan.keys import versions
 from tomosaxs.plan.memory import peak_memory
 from tomosaxs.plugin import Estimate
@@ -23,7 +23,7 @@ from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import run_estimate, save_estimate
 from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
-from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
+from tomosaxs.runner.resume import SIDE_KEY, known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
 from tomosaxs.watcher import start_watcher
@@ -42,10 +42,16 @@ class Run:
         Output folder.
     resume : bool
         Use what an earlier run finished.
+    keep_work : bool
+        Keep intermediate data after success.
     """
 
-    def __init__(self, plan: Plan, comm: Communicator, folder: Path, *, resume: bool, log: Log, threads: int) -> None:
+    def __init__(
+        self, plan: Plan, comm: Communicator, folder: Path, *, resume: bool, log: Log, threads: int,
+        keep_work: bool = False,
+    ) -> None:  # fmt: skip
         self.plan, self.comm, self.folder, self.resume, self.threads = plan, comm, folder, resume, threads
+        self.keep_work = keep_work
         self.log = log
         self.lock = Lock(folder / ".work")
         self.started = datetime.datetime.now(datetime.timezone.utc)
@@ -58,7 +64,17 @@ class Run:
 
     def __call__(self) -> Result:
         """Run everything; return the result (whole on rank 0's disk when this returns)."""
-        self._agree(self._open_folder)
+        try:
+            self._agree(self._open_folder)
+            result = self._run()
+            if not self.keep_work and self.comm.rank == 0:
+                remove_work(self.folder)  # while the lock is held: the next run may begin at once
+            self.comm.barrier()
+        finally:
+            self.lock.free()
+        return result
+
+    def _run(self) -> Result:
         status = start_watcher(self.comm, self.folder / ".work" / "ranks")
         self.context.status = status.update
         try:
@@ -68,14 +84,16 @@ class Run:
             if self.comm.rank == 0:
                 self._write(result)
             self.comm.barrier()
+            result.datasets = [
+                SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
+                for s in result.datasets
+            ]
             status.finished()
         except BaseException as error:
             status.failed()
             if isinstance(error, Stop):
                 self._leave_pictures(error)
             raise
-        finally:
-            self.lock.free()
         return result
 
     def _agree(self, action: Any) -> None:
@@ -86,6 +104,8 @@ class Run:
                 action()
             except TomosaxsError as error:
                 text = str(error)
+            except OSError as error:
+                text = f"output folder {self.folder}: {type(error).__name__}: {error}"
         text = self.comm.bcast(text)
         if text is not None:
             problem = InputError(text)
@@ -100,14 +120,17 @@ class Run:
         if not self.resume:
             clear_work(self.folder)
         (self.folder / ".work" / "ranks").mkdir(exist_ok=True)
-        need, free = self.plan.disk, shutil.disk_usage(self.folder).free
+        ready = place_stores(self.context, self.resume)
+        need, free = _disk(self.plan, ready), shutil.disk_usage(self.folder).free
         if need > free:
             raise InputError(f"{self.folder}: the run writes {need / 1e9:.3g} GB and {free / 1e9:.3g} GB are free")
 
     def _passes(self) -> None:
         context, plan = self.context, self.plan
         found = self.comm.bcast(self._found() if self.comm.rank == 0 else None)
-        place_stores(context, self.resume)
+        for number, (file, internal) in found["stores"].items():  # as the first rank sees the folder
+            plan.nodes[int(number)].store = Store(Path(file), internal)
+        context.ready = {plan.nodes[number] for number in found["ready"]}
         for label, plain in found["estimates"].items():
             context.estimates[label] = Estimate(**{**plain, "messages": tuple(plain["messages"])})
             context.reused.add(label)
@@ -146,6 +169,11 @@ class Run:
         left = passes_to_run(self.context, ready, set(estimates))
         return {
             "ready": [node.number for node in ready],
+            "stores": {
+                str(node.number): [str(node.store.file), node.store.internal]
+                for node in self.plan.nodes
+                if node.store is not None
+            },
             "estimates": estimates,
             "passes": [one.number for one in left],
         }
@@ -254,23 +282,22 @@ class Run:
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
         for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
             os.replace(path, self.folder / path.name)
-        result.datasets = [
-            SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
-            for s in result.datasets
-        ]
         self.context.hooks.after_run(plan=self.plan, output=self.folder)
 
     def _move_side_outputs(self, result: Result) -> None:
         """Files of saving steps: from the work folder to a folder named after the step."""
         for step in self.plan.steps:
             made = self.context.home(step.key) / "files"
-            if step.outputs or step.spec.kind == "estimator" or not made.is_dir():
-                continue
             target = self.folder / step.label
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(made, target)
-            result.side_outputs.append(target)
+            if step.outputs or step.spec.kind == "estimator":
+                continue
+            if made.is_dir():
+                if target.exists():
+                    shutil.rmtree(target)
+                (made / SIDE_KEY).write_text(step.key)
+                os.replace(made, target)
+            if target.is_dir():
+                result.side_outputs.append(target)
 
     def _leave_pictures(self, stop: Stop) -> None:
         from tomosaxs.report.pictures import write_png
@@ -280,7 +307,9 @@ class Run:
                 write_png(self.folder / f"{name}.png", picture)
                 self.log(f"picture: {self.folder / name}.png")
 
-    def clean(self) -> None:
-        """Remove unfinished data once the result is whole."""
-        if self.comm.rank == 0:
-            remove_work(self.folder)
+
+def _disk(plan: Plan, ready: set[Node]) -> int:
+    """Return the bytes still to be written: the largest saved dataset becomes the result, others are copied."""
+    stored = sum(node.dataset.nbytes for one in plan.passes for node in one.stores if node not in ready)
+    saved = [node.dataset.nbytes for node in plan.saved]
+    return stored + sum(saved) - max(saved, default=0)

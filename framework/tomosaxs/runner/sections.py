@@ -112,16 +112,20 @@ def _cut(piece: Piece, low: int, high: int) -> Piece:
 def run_section(context: Context, one: Pass) -> None:
     """Run a section on this rank's share and store what later passes or the result need."""
     comm = context.comm
-    for node in one.stores:
+    writes = [node for node in one.stores if node not in context.ready]  # what an earlier run finished is kept
+    for node in writes:
         store = node.store
         if store is not None and comm.rank == 0:
-            store.create(node.dataset.shape, node.dataset.dtype)
+            try:
+                store.create(node.dataset.shape, node.dataset.dtype)
+            except InputError as error:
+                raise StepError(f"pass {one.number}, {node.name} made by {node.made_by}: {error}") from error
     if comm.rank == 0:
         for step in one.steps:
             if not step.outputs:
                 (context.home(step.key) / "files").mkdir(parents=True, exist_ok=True)
     comm.barrier()
-    targets = {node: node.store.open("r+") for node in one.stores if node.store is not None}
+    targets = {node: node.store.open("r+") for node in writes if node.store is not None}
     runner = PassRunner(context, one)
     low, high = share(one.count, comm.size, comm.rank)
     ranges = block_ranges(low, high, one.block)
@@ -130,8 +134,8 @@ def run_section(context: Context, one: Pass) -> None:
     progress.begin(f"pass {one.number}: {names}: {one.count} slices")
     for number, (start, end) in enumerate(ranges, start=1):
         done = runner.carry(start, end)
-        for node, made in done.items():
-            _write(targets[node], runner.stored_dimensions(node), made)
+        for node, target in targets.items():
+            _write(target, runner.stored_dimensions(node), done[node])
         if comm.rank == 0:
             progress.at(number, len(ranges), names)
     for node, target in targets.items():
@@ -139,7 +143,7 @@ def run_section(context: Context, one: Pass) -> None:
         flush(target)
     comm.barrier()
     if comm.rank == 0:
-        for node in one.stores:
+        for node in writes:
             if node.store is not None:
                 node.store.finish({"key": node.key, "name": node.name})
         for step in one.steps:

@@ -1,0 +1,108 @@
+"""--resume uses what is there and nothing that does not fit."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from running_commands import same, values
+
+FIND = """\
+  - plugin: ./own.py:blur
+    size: {size}
+  - plugin: find_rotation_axis
+    name: axis
+    rows: 4
+"""
+END = "  - plugin: tiff_stack\n"
+
+
+@pytest.fixture
+def listing(make_list):
+    path = make_list(FIND.format(size=3))
+    path.write_text(path.read_text().replace("centre: 33.7", "centre: ${axis}") + END)
+    return path
+
+
+def test_what_is_done_is_not_done_again(listing, command, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert command("run", listing, "-o", out).status == 0
+    first, pictures = values(out), sorted((out / "tiff_stack").glob("*.tif"))
+    assert len(pictures) == 32
+
+    unchanged = command("run", listing, "-o", out, "--resume")
+    assert unchanged.status == 0, unchanged.text
+    assert not unchanged.lines("pass "), unchanged.text
+    same(first, values(out))
+    with h5py.File(out / "result.nxs") as handle:  # what the report shows is there still
+        assert handle["entry/estimates/axis/pictures/candidate_axes/data"].ndim >= 2
+        assert handle["entry/estimates/axis/details/row_axes"].shape == (4,)
+        assert all(handle[f"entry/{name}/reused"][()] for name in handle["entry"] if name.startswith("process_0"))
+    assert sorted((out / "tiff_stack").glob("*.tif")) == pictures
+
+
+def test_only_what_a_changed_parameter_touches_is_done_again(listing, command, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert command("run", listing, "-o", out, "--keep-work").status == 0
+    first = values(out)
+    late = command("run", listing, "-o", out, "--resume", "--keep-work", "--set", "reconstruct.filter=hann", ranks=2)
+    assert late.status == 0, late.text
+    assert late.lines("taken from the earlier run: axis, blur, dark_flat_correction, minus_log"), late.text
+    assert [line[:6] for line in late.lines("pass ")] == ["pass 3"], late.text
+    assert not np.array_equal(first["reconstruct"], values(out)["reconstruct"])
+
+    fresh = command("run", listing, "-o", tmp_path / "fresh", "--set", "reconstruct.filter=hann")
+    assert fresh.status == 0
+    same(values(tmp_path / "fresh"), values(out))
+
+    early = command("run", listing, "-o", out, "--resume", "--set", "blur.size=5")
+    assert early.status == 0, early.text
+    assert not early.lines("taken from"), early.text
+
+
+def test_two_results_of_one_pass_when_only_the_second_changes(make_list, command, tmp_path) -> None:
+    """The first stands in the older result already; it must be neither lost nor written over."""
+    listing = make_list(
+        "  - plugin: ./own.py:blur\n    save: true\n  - plugin: ./own.py:blur\n    name: again\n    save: true\n"
+    )
+    out = tmp_path / "out"
+    for resume, size in ((), 3), (("--resume",), 5), (("--resume",), 3):
+        done = command("run", listing, "-o", out, *resume, "--set", f"again.size={size}", ranks=2 if resume else 0)
+        assert done.status == 0, done.text
+    assert done.lines("taken from the earlier run: ") == []
+    fresh = command("run", listing, "-o", tmp_path / "fresh")
+    assert fresh.status == 0
+    same(values(tmp_path / "fresh"), values(out))
+    assert np.abs(values(out)["blur"]).max() > 0
+
+
+def test_kept_work_is_not_shared_with_the_result(make_list, command, tmp_path) -> None:
+    listing, out = make_list("  - plugin: ./own.py:blur\n"), tmp_path / "out"
+    assert command("run", listing, "-o", out, "--keep-work").status == 0
+    assert (out / ".work").is_dir()
+    older = values(out)
+    assert command("run", listing, "-o", out, "--keep-work", "--set", "reconstruct.backend=none").status == 2
+    same(older, values(out))
+    renamed = tmp_path / "renamed.yml"  # the same work under another name, and one more dataset of it saved
+    renamed.write_text(listing.read_text().replace("own.py:blur", "own.py:blur\n    name: smooth\n    save: true"))
+    done = command("run", renamed, "-o", out, "--resume")
+    assert done.status == 0, done.text
+    assert not done.lines("pass "), done.text
+    found = values(out)
+    assert found["smooth"].shape == (91, 32, 64)
+    assert np.array_equal(found["reconstruct"], older["reconstruct"])
+
+
+def test_equal_steps_on_equal_data_do_not_disturb_each_other(make_list, command, tmp_path) -> None:
+    listing = make_list(
+        "  - plugin: ./own.py:blur\n    on: tomo\n    to: one\n  - plugin: ./own.py:blur\n    name: second\n    on: tomo\n    to: two\n"
+    )
+    text = listing.read_text().replace("backend: tomosaxs", "backend: tomosaxs\n    on: one")
+    listing.write_text(
+        text + "  - plugin: reconstruct\n    name: other\n    centre: 33.7\n    backend: tomosaxs\n    on: two\n"
+    )
+    done = command("run", listing, "-o", tmp_path / "out", ranks=2)
+    assert done.status == 0, done.text
+    found = values(tmp_path / "out")
+    assert np.abs(found["reconstruct"]).max() > 0
+    assert np.array_equal(found["reconstruct"], found["other"])
