@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ def import_file(path: Path) -> ModuleType:
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise InputError(f"plugin file {path} does not exist{did_you_mean(path.name, beside)}")
-    name = "tomosaxs_file_" + "".join(c if c.isalnum() else "_" for c in str(path))
+    plain = "".join(c if c.isalnum() else "_" for c in path.stem)
+    name = f"tomosaxs_file_{plain}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -32,7 +34,7 @@ def import_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a user's file may fail in any way; it is reported with its line
+    except (Exception, SystemExit) as error:  # a user's file may fail in any way; it is reported with its line
         del sys.modules[name]
         raise InputError(f"{path}{_line_of(error, path)}: {type(error).__name__}: {error}") from error
     finally:

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
 from tomosaxs.declaration import spec_of
-from tomosaxs.errors import InputError, TomosaxsError, did_you_mean
+from tomosaxs.errors import InputError, did_you_mean
 from tomosaxs.hookspecs import HookSpecs
 from tomosaxs.plugin import PluginError, PluginSpec, is_plugin
 from tomosaxs.plugin_files import import_file
 
 GROUP = "tomosaxs"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ def _broken() -> dict[str, str]:
 
 
 def broken() -> dict[str, str]:
-    """Return packages and files that could not be imported, with the reason."""
-    manager()
+    """Return packages and files that could not be imported or registered, with the reason."""
+    _registered()
     return dict(_broken())
 
 
@@ -185,42 +186,76 @@ def plugins() -> dict[str, PluginEntry]:
 
     Raises
     ------
-    TomosaxsError
-        When two packages register the same name.
+    InputError
+        When two packages or files register the same name.
     """
     entries: dict[str, PluginEntry] = {}
-    for group in manager().hook.register_plugins():
-        for entry in group:
-            if entry.name in entries:
-                raise TomosaxsError(
-                    f"two plugins are called {entry.name!r}: {entries[entry.name].target} and {entry.target}"
-                )
-            entries[entry.name] = entry
-    for entry in _user_entries():
-        entries.setdefault(entry.name, entry)
+    for entry in _registered()[0]:
+        if entry.name in entries:
+            other = entries[entry.name]
+            raise InputError(f"two plugins are called {entry.name!r}: {other.target} and {entry.target}; rename one")
+        entries[entry.name] = entry
     return dict(sorted(entries.items()))
 
 
-def _user_entries() -> list[PluginEntry]:
-    entries = []
+@lru_cache(maxsize=1)
+def _registered() -> tuple[list[PluginEntry], list[BackendEntry]]:
+    """Ask every package and file once; one that fails is left out and told, the others stay usable."""
+    plugin_entries: list[PluginEntry] = [*_from_hook("register_plugins", PluginEntry)]
     for name, module in manager().list_name_plugin():
         if name.endswith(".py") and isinstance(module, ModuleType):
-            for attribute, value in vars(module).items():
-                if is_plugin(value) and getattr(value, "__module__", "") == module.__name__:
-                    spec = spec_of(value)
-                    target = f"{name}:{attribute}"
-                    entries.append(PluginEntry(spec.name, target, spec.summary, kind=spec.kind))
+            plugin_entries.extend(_entries_of_file(name, module))
+    return plugin_entries, _from_hook("register_backends", BackendEntry)
+
+
+def _from_hook(hook: str, kind: type[T]) -> list[T]:
+    entries: list[T] = []
+    for implementation in getattr(manager().hook, hook).get_hookimpls():
+        name = implementation.plugin_name
+        try:
+            given = list(implementation.function())
+        except Exception as error:  # noqa: BLE001 - a stranger's hook may fail in any way; it is reported
+            _broken()[name] = f"{name}: {hook}: {type(error).__name__}: {error}"
+            continue
+        wrong = [each for each in given if not isinstance(each, kind)]
+        if wrong:
+            _broken()[name] = f"{name}: {hook} returned {wrong[0]!r}, expected {kind.__name__} objects"
+        entries.extend(each for each in given if isinstance(each, kind))
     return entries
 
 
-@lru_cache(maxsize=1)
-def _all_backends() -> tuple[BackendEntry, ...]:
-    return tuple(entry for group in manager().hook.register_backends() for entry in group)
+def _entries_of_file(name: str, module: ModuleType) -> list[PluginEntry]:
+    entries = []
+    for attribute, value in vars(module).items():
+        if is_plugin(value) and getattr(value, "__module__", "") == module.__name__:
+            try:
+                spec = spec_of(value)
+            except PluginError as error:
+                _broken()[f"{name}:{attribute}"] = str(error)
+                continue
+            entries.append(PluginEntry(spec.name, f"{name}:{attribute}", spec.summary, kind=spec.kind))
+    return entries
 
 
+@lru_cache(maxsize=64)
 def backends(plugin: str) -> dict[str, BackendEntry]:
-    """Return the backends of a plugin by name, installed or not."""
-    return {entry.name: entry for entry in sorted(_all_backends(), key=lambda e: e.name) if entry.plugin == plugin}
+    """Return the backends of a plugin by name, installed or not; two of one name are an error.
+
+    Raises
+    ------
+    InputError
+        When two packages register the same backend.
+    """
+    entries: dict[str, BackendEntry] = {}
+    for entry in _registered()[1]:
+        if entry.plugin == plugin and entry.name in entries:
+            other = entries[entry.name]
+            raise InputError(
+                f"two backends of {plugin} are called {entry.name!r}: {other.target} and {entry.target}; remove one"
+            )
+        if entry.plugin == plugin:
+            entries[entry.name] = entry
+    return dict(sorted(entries.items()))
 
 
 def find(name: str, relative_to: Path | None = None) -> PluginSpec:
@@ -276,5 +311,5 @@ def _from_file(name: str, folder: Path) -> PluginSpec:
 
 def forget() -> None:
     """Drop everything that was found, so that the next call looks again (used by tests)."""
-    for cached in (manager, _broken, plugins, _all_backends):
+    for cached in (manager, _broken, _registered, plugins, backends):
         cached.cache_clear()
