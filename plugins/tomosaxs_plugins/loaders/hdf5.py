@@ -6,6 +6,8 @@ import importlib.util
 import math
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,15 @@ def _why_not(path: Path, error: OSError) -> str:
     if "lock" in str(error):
         return f"is being written by another program ({error})"
     return f"is a damaged HDF5 file ({error})"
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what HDF5 raises on a damaged file into an error that names the file."""
+    try:
+        yield
+    except (OSError, RuntimeError, UnicodeError) as error:
+        raise InputError(f"{path} is damaged: {error}; copy the file again") from error
 
 
 def text_of(value: Any) -> str:

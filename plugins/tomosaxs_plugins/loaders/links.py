@@ -67,7 +67,7 @@ def _follow(group: h5py.Group, name: str) -> Any:
     """Return the object behind one link, or the `BrokenLink`."""
     try:
         return group[name]
-    except (KeyError, OSError) as error:
+    except (KeyError, OSError, RuntimeError) as error:
         return broken_link(group, name, error)
 
 

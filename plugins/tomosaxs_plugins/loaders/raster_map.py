@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from tomosaxs_plugins.loaders.angles import AngleChoice
 from tomosaxs_plugins.loaders.hdf5 import (
     OpenFile,
     check_readable,
+    damage_named,
     is_number,
     never_written,
     open_file,
@@ -62,15 +64,18 @@ def raster_map(
     InputError
         The message names file, HDF5 path and what to give.
     """
-    file = open_file(path)
-    found = _choose(file, technique, entry, data_path)
+    with damage_named(path):
+        found = _choose(open_file(path), technique, entry, data_path)
+        return _source(found, axes, AngleChoice(angles_path, angles, angle_units), positions, monitor_path)
+
+
+def _source(found: RasterScan, axes: Sequence[str], choice: AngleChoice, positions: str, monitor_path: str) -> Source:
     names = axis_names(found, axes)
-    choice = AngleChoice(angles_path, angles, angle_units)
     made, files = scan_axes(found, names, choice, positions)
     monitor = _monitor(found, names, monitor_path)
     metadata, notes = describe(found.entry.found, found.entry.path, str(found.data.parent.name), keep_bare=True)
-    reader = reader_of(file, found.data, rank=found.data.ndim)
-    files = [path, *_behind(found), *files]
+    reader = reader_of(found.file, found.data, rank=found.data.ndim)
+    files = [found.file.path, *_behind(found), *files]
     dataset = Dataset(
         made, reader.dtype, "counts", units_of(found.data) or _units(found), auxiliaries=monitor, metadata=metadata
     )

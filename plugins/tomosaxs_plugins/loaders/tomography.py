@@ -9,7 +9,7 @@ from tomosaxs import InputError, InputFile, Param, Source, loader
 from tomosaxs_plugins.loaders.angles import AngleChoice
 from tomosaxs_plugins.loaders.data_exchange import is_data_exchange, load_data_exchange
 from tomosaxs_plugins.loaders.flyscan import flyscan_file, flyscan_group, load_flyscan
-from tomosaxs_plugins.loaders.hdf5 import open_file
+from tomosaxs_plugins.loaders.hdf5 import damage_named, open_file
 from tomosaxs_plugins.loaders.nxtomo import load_nxtomo
 from tomosaxs_plugins.loaders.stack import Options, Stack, source_of
 
@@ -76,7 +76,8 @@ def tomography(
         pixel_size=pixel_size,
         orientation=orientation,
     )
-    return source_of(_recognised(path, options), options)
+    with damage_named(path):
+        return source_of(_recognised(path, options), options)
 
 
 def _recognised(path: Path, options: Options) -> Stack:
