@@ -25,11 +25,10 @@ def _pass(plan: Plan, one: Pass) -> list[str]:
         head = f"pass {one.number}, ahead: a selection for {one.estimator.label} ({one.fraction:.0%} of the data)"
     else:
         head = f"pass {one.number}: section along {', '.join(sliced)}"
-    memory = one.bytes_per_slice * one.block
     share = -(-one.count // plan.ranks)
     lines = [
         f"{head}; {one.count} slices on {plan.ranks} rank{'s' if plan.ranks > 1 else ''}, "
-        f"blocks of {min(one.block, share)}, about {_size(memory)} a rank"
+        f"blocks of {min(one.block, share)}, about {_size(one.memory)} a rank"
     ]
     lines.extend(f"  reads {_name(node)}" for node in one.reads)
     lines.extend(_step(step) for step in one.all_steps)
@@ -70,7 +69,7 @@ def _name(node: Node) -> str:
 
 
 def _totals(plan: Plan) -> list[str]:
-    peak = max((one.bytes_per_slice * one.block for one in plan.passes), default=0.0)
+    peak = max((one.memory for one in plan.passes), default=0.0)
     saved = ", ".join(node.saved_as for node in plan.saved) or "no dataset, only values"
     return [
         f"memory: about {_size(peak)} a rank for blocks, {_size(peak * plan.ranks)} in all "

@@ -62,32 +62,42 @@ def node_bytes(one: Pass, node: Node) -> float:
     return node.dataset.nbytes / max(1, one.count)
 
 
-def step_bytes(one: Pass, step: PlannedStep) -> float:
-    """Return the peak bytes a slice of a step: inputs, outputs and the plugin's own need."""
-    inputs = sum(node_bytes(one, node) for node in step.inputs)
-    outputs = sum(node_bytes(one, node) for node in step.outputs)
+def step_bytes(one: Pass, step: PlannedStep, slices: int) -> float:
+    """Return the peak bytes of a step on so many slices: inputs, outputs and the plugin's own need."""
+    inputs = slices * sum(node_bytes(one, node) for node in step.inputs)
+    outputs = slices * sum(node_bytes(one, node) for node in step.outputs)
     declared = step.spec.memory
     if declared is None:
         extra = inputs
     elif callable(declared):
-        extra = float(declared(1, step.inputs[0].dataset, **call_parameters(step.spec, step.values)))
+        extra = float(declared(slices, step.inputs[0].dataset, **call_parameters(step.spec, step.values)))
     else:
         extra = float(declared) * inputs
     return inputs + outputs + extra
 
 
+def pass_bytes(one: Pass, slices: int) -> float:
+    """Return the peak bytes of a rank in a pass with blocks of so many slices, halo and reading included."""
+    slices = min(slices + 2 * one.halo, max(1, one.count))
+    reading = 2.0 * slices * sum(node_bytes(one, node) for node in one.reads)
+    return max(reading, *(step_bytes(one, step, slices) for step in one.all_steps), 1.0)
+
+
 def size_blocks(one: Pass, options: Options) -> None:
-    """Set the block size of a pass and the bytes that a slice needs."""
-    one.bytes_per_slice = max((step_bytes(one, step) for step in one.all_steps), default=1.0)
+    """Set the block size of a pass and the bytes that a rank then needs."""
     share = max(1, -(-one.count // options.ranks))
-    if options.block is not None:
-        one.block = max(1, min(options.block, share))
-        return
+    one.block = max(1, min(options.block or _wanted(one, options, share), share))
+    one.memory = pass_bytes(one, one.block)
+
+
+def _wanted(one: Pass, options: Options, share: int) -> int:
     budget = options.memory / max(1, options.node_ranks)
-    fits = int(budget // max(1.0, one.bytes_per_slice))
+    fixed = pass_bytes(one, 0)
+    slope = max(1.0, (pass_bytes(one, share) - fixed) / share)
+    fits = int((budget - fixed) // slope)
     # frames of a compressed or frame-chunked file are decoded once a block: fewer, larger blocks
-    wanted = share if any(node.source for node in _origins(one)) else int(CACHE_FRIENDLY // one.bytes_per_slice)
-    one.block = max(1, min(share, fits, max(1, wanted)))
+    whole = any(node.source for node in _origins(one))
+    return min(fits, share if whole else max(1, int(CACHE_FRIENDLY // slope)))
 
 
 def _origins(one: Pass) -> list[Node]:

@@ -122,7 +122,7 @@ class Pass:
     estimator: PlannedStep | None = None
     fraction: float = 1.0
     block: int = 1
-    bytes_per_slice: float = 0.0
+    memory: float = 0.0
     number: int = 0
 
     @property
