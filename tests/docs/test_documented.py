@@ -149,6 +149,32 @@ def test_pages_name_lists_and_plugins_that_exist() -> None:
             assert own <= {DEMOS[demo].list_name}, path
 
 
+def test_algorithms_of_backends_are_what_the_page_says() -> None:
+    page = (pages.DOCS / "how-to" / "swap-the-backend.md").read_text(encoding="utf-8")
+    for name, entry in GENERATOR.shipped_backends("reconstruct").items():
+        row = re.search(rf"^\| `{name}` \|([^|]*)\|", page, re.MULTILINE)
+        assert row is not None, f"backend {name}"
+        assert set(re.findall(r"`(\w+)`", row[1])) == set(registry.load_target(entry.target).algorithms)
+
+
+def test_readme_and_its_two_commands() -> None:
+    readme = pages.ROOT / "README.md"
+    shell = [block.text for block in pages.blocks(readme) if block.language == "bash"]
+    project = (pages.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = project.split("[project.optional-dependencies]", 1)[1].split("\n[", 1)[0]
+    for command in shell[:2]:
+        assert len(command.strip().splitlines()) == 1, "one command"
+        for extra in re.findall(r"'\.\[(\w+)\]'", command):
+            assert re.search(rf"^{extra} = ", extras, re.MULTILINE)
+    assert re.findall(r"(?:&& )?(\w+) -n 2 (\w+)", shell[0]) == [("mpirun", "tomosaxs_run")]
+    tests = shell[1].strip().rpartition("&& ")[2]
+    assert tests in (pages.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    # the filter that the README shows is the one that the tutorial's test runs
+    tutorial = pages.blocks(pages.DOCS / "tutorials" / "your-first-plugin.md")
+    filter_text = next(block.text for block in tutorial if block.options.get("file", "").endswith("rings.py"))
+    assert filter_text in readme.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_yaml_and_python_of_the_pages_can_be_read(name: str) -> None:
     import yaml
