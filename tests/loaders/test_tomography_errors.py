@@ -53,6 +53,16 @@ def test_truncated_file(tmp_path):
     refused(path, "is truncated")
 
 
+def test_damaged_structure(tmp_path):
+    path = nxtomo(tmp_path / "scan.nxs")
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"instrument")  # the names of a group's members
+    heap = raw.rindex(b"HEAP", 0, place)
+    raw[heap : heap + 4] = b"JUNK"
+    path.write_bytes(raw)
+    refused(path, "damaged", "copy the file again")
+
+
 def test_damage_met_while_reading(tmp_path):
     path = nxtomo(tmp_path / "scan.nxs")
     with h5py.File(path, "r+") as file:

@@ -107,14 +107,22 @@ def text_of(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> str:
+    """Return an attribute as text; one of a type that NumPy does not know counts as absent."""
+    try:
+        return text_of(item.attrs.get(name, ""))
+    except TypeError:
+        return ""
+
+
 def units_of(dataset: h5py.Dataset) -> str:
     """Return the ``units`` attribute, or an empty string."""
-    return text_of(dataset.attrs.get("units", ""))
+    return _attribute(dataset, "units")
 
 
 def class_of(item: h5py.Group | h5py.Dataset) -> str:
     """Return the NeXus class, or an empty string."""
-    return text_of(item.attrs.get("NX_class", ""))
+    return _attribute(item, "NX_class")
 
 
 def is_number(dataset: h5py.Dataset) -> bool:

@@ -49,7 +49,8 @@ def walk(group: h5py.Group, depth: int = 4) -> Found:
 
 
 def _walk(group: h5py.Group, depth: int, found: Found) -> None:
-    base = (group.name or "/").rstrip("/")
+    stored: str | bytes = group.name or "/"  # bytes where the name is no UTF-8
+    base = (stored if isinstance(stored, str) else stored.decode("utf-8", "replace")).rstrip("/")
     for name in group:
         path = f"{base}/{name}"
         item = _follow(group, name)
