@@ -18,10 +18,13 @@ class TomosaxsError(Exception):
         130 interrupted.
     everywhere : bool
         Whether every rank raised it, so that all can end in order.
+    told : bool
+        Whether another rank that failed at the same time tells already.
     """
 
     exit_status = 1
     everywhere = False
+    told = False
 
 
 class InputError(TomosaxsError):

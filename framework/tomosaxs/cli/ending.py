@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
 from types import FrameType
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import click
 
 from tomosaxs.errors import Stop, TomosaxsError
+
+_OTHER_RANK_TELLS = 3.0  # seconds; it ends this rank as soon as its message is out
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -66,7 +69,9 @@ def _failed(error: TomosaxsError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     status = error.exit_status
-    if not error.everywhere or _first():
+    if error.told:
+        time.sleep(_OTHER_RANK_TELLS)
+    elif not error.everywhere or _first():
         kind = "stopped" if isinstance(error, Stop) else "error"
         _say(f"tomosaxs: {kind}: {error}")
     if not error.everywhere:

@@ -46,7 +46,7 @@ def bytes_of(text: str | None) -> float | None:
     except ValueError:
         amount = 0.0
     if not amount > 0:
-        raise click.BadParameter(f"{text!r} is not an amount of memory; write for instance 8G")
+        raise click.BadParameter(f"{text!r} is not an amount of memory; write for instance 8G", param_hint="--memory")
     return amount
 
 

@@ -14,6 +14,9 @@ from typing import IO
 from tomosaxs.errors import InputError
 
 RESULT = "result.nxs"
+TOLD = "told"
+SIDE_KEY = ".key"
+"""File in the folder of a saving step: the content key of what lies there."""
 
 
 class Lock:
@@ -84,8 +87,10 @@ def prepare(folder: Path, inputs: Iterable[Path]) -> None:
         raise InputError(f"output {folder} is a file, not a folder; choose another with -o")
     target = (folder / RESULT).resolve()
     for path in inputs:
-        if path.resolve() == target:
+        if path.resolve() == target or (target.exists() and path.exists() and path.samefile(target)):
             raise InputError(f"input and output are the same file, {target}; choose another folder with -o")
+        if (folder / ".work").resolve() in path.resolve().parents:
+            raise InputError(f"input {path} is unfinished data of this output folder; choose another folder with -o")
     try:
         (folder / ".work").mkdir(parents=True, exist_ok=True)
         probe = folder / ".work" / f"probe-{os.getpid()}"
@@ -93,6 +98,17 @@ def prepare(folder: Path, inputs: Iterable[Path]) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"output folder {folder} cannot be written: {error}; choose another with -o") from error
+
+
+def first_to_tell(folder: Path) -> bool:
+    """Return whether no other rank has failed before, so that of several messages one appears."""
+    try:
+        os.close(os.open(folder / ".work" / TOLD, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    except OSError:  # the disk may be what failed
+        return True
+    return True
 
 
 def clear_work(folder: Path) -> None:

@@ -12,11 +12,8 @@ from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import load_estimate
-from tomosaxs.runner.folder import RESULT
+from tomosaxs.runner.folder import RESULT, SIDE_KEY
 from tomosaxs.store import Store
-
-SIDE_KEY = ".key"
-"""File in the folder of a saving step: the content key of what lies there."""
 
 
 def place_stores(context: Context, resume: bool) -> set[Node]:

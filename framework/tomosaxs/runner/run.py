@@ -13,7 +13,7 @@ from typing import Any
 from tomosaxs import __version__
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import InputError, Stop, TomosaxsError
-from tomosaxs.plan import Node, Plan, describe
+from tomosaxs.plan import Node, Plan, PlannedStep, describe
 from tomosaxs.plan.keys import versions
 from tomosaxs.plan.memory import peak_memory
 from tomosaxs.plugin import Estimate
@@ -22,8 +22,8 @@ from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import run_estimate, save_estimate
-from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
-from tomosaxs.runner.resume import SIDE_KEY, known_estimate, passes_to_run, place_stores
+from tomosaxs.runner.folder import RESULT, SIDE_KEY, TOLD, Lock, clear_work, first_to_tell, prepare, remove_work
+from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
 from tomosaxs.watcher import start_watcher
@@ -91,6 +91,8 @@ class Run:
             status.finished()
         except BaseException as error:
             status.failed()
+            if isinstance(error, TomosaxsError) and not error.everywhere:
+                error.told = not first_to_tell(self.folder)
             if isinstance(error, Stop):
                 self._leave_pictures(error)
             raise
@@ -120,6 +122,14 @@ class Run:
         if not self.resume:
             clear_work(self.folder)
         (self.folder / ".work" / "ranks").mkdir(exist_ok=True)
+        (self.folder / ".work" / TOLD).unlink(missing_ok=True)
+        for step in self._saving_steps():
+            place = self.folder / step.label
+            if place.exists() and not (place / SIDE_KEY).is_file():
+                raise InputError(
+                    f"{step} writes into {place}, which exists and was not made by it; "
+                    "give the step another name or choose another folder with -o"
+                )
         ready = place_stores(self.context, self.resume)
         need, free = _disk(self.plan, ready), shutil.disk_usage(self.folder).free
         if need > free:
@@ -284,13 +294,14 @@ class Run:
             os.replace(path, self.folder / path.name)
         self.context.hooks.after_run(plan=self.plan, output=self.folder)
 
+    def _saving_steps(self) -> list[PlannedStep]:
+        return [step for step in self.plan.steps if not step.outputs and step.spec.kind != "estimator"]
+
     def _move_side_outputs(self, result: Result) -> None:
         """Files of saving steps: from the work folder to a folder named after the step."""
-        for step in self.plan.steps:
+        for step in self._saving_steps():
             made = self.context.home(step.key) / "files"
             target = self.folder / step.label
-            if step.outputs or step.spec.kind == "estimator":
-                continue
             if made.is_dir():
                 if target.exists():
                     shutil.rmtree(target)
