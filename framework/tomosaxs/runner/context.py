@@ -67,15 +67,15 @@ class Context:
         """Return the error that names step, plugin, block and rank."""
         where = f"{step} (plugin {step.spec.name}), {block}, rank {self.comm.rank} of {self.comm.size}"
         kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
-        place = _innermost(error, step)
+        place = where_in(step.spec.file, error)
         if isinstance(error, SystemExit):
             kind = "the plugin ended the program with exit status "
         return StepError(f"{where}: {kind}{error}{place}")
 
 
-def _innermost(error: BaseException, step: PlannedStep) -> str:
-    """Return where in the plugin's own file the error arose."""
-    file, trace, place = step.spec.file, error.__traceback__, ""
+def where_in(file: Path | None, error: BaseException) -> str:
+    """Return where in a plugin's own file an error arose, in brackets."""
+    trace, place = error.__traceback__, ""
     while trace is not None:
         if file is not None and trace.tb_frame.f_code.co_filename == str(file):
             place = f" [{file}:{trace.tb_lineno}]"
@@ -89,4 +89,4 @@ def console(text: str) -> None:
     sys.stderr.flush()
 
 
-__all__ = ["Context", "Log", "Node", "console"]
+__all__ = ["Context", "Log", "Node", "console", "where_in"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tomosaxs import __version__
 from tomosaxs.communicator import Communicator
-from tomosaxs.errors import InputError, Stop, TomosaxsError
+from tomosaxs.errors import InputError, StepError, Stop, TomosaxsError
 from tomosaxs.plan import Node, Plan, PlannedStep, describe
 from tomosaxs.plan.keys import versions
 from tomosaxs.plan.memory import peak_memory
@@ -20,7 +20,7 @@ from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.checksums import Checksums
-from tomosaxs.runner.context import Context, Log
+from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.estimates import run_estimate, save_estimate
 from tomosaxs.runner.folder import RESULT, SIDE_KEY, TOLD, Lock, clear_work, first_to_tell, prepare, remove_work
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
@@ -286,7 +286,13 @@ class Run:
         parts.mkdir()
         files: list[Path] = []
         for out in self.plan.checked.outputs:
-            files.extend(out.spec.target(result, parts, **out.values))
+            self.context.set_stage(f"output {out.spec.name}")
+            try:
+                files.extend(out.spec.target(result, parts, **out.values))
+            except Exception as error:  # a saver may fail in any way: named, with its place
+                kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
+                place = where_in(out.spec.file, error)
+                raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
         extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
         self._move_side_outputs(result)
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
