@@ -129,7 +129,8 @@ def values(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     with h5py.File(folder / "result.nxs") as handle:
         entry = handle["entry"]
         for name, group in entry.items():
-            if "key" in group.attrs and "data" in group:
+            alias = isinstance(entry.get(name, getlink=True), h5py.SoftLink)
+            if not alias and "key" in group.attrs and "data" in group:
                 found[name] = group["data"][...]
         for name, group in entry["estimates"].items() if "estimates" in entry else ():
             for field in ("value", "uncertainty", "confidence"):
