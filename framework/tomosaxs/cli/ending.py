@@ -113,8 +113,8 @@ def _interrupted(debug: bool) -> int:
 def _end_all(status: int) -> None:
     """End every rank: the others wait for this one and would wait for ever."""
     communicator = sys.modules.get("tomosaxs.communicator")
-    if communicator is None:
-        return
+    if communicator is None or not communicator.world.cache_info().currsize:
+        return  # nobody else is there, or MPI could not be started
     world = communicator.world()
     if world.size > 1:
         world.abort(status)

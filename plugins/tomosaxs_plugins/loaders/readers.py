@@ -65,6 +65,9 @@ class HDF5Reader:
     frames: NDArray[np.intp] | None = None
     flat_image: bool = False
 
+    def __post_init__(self) -> None:
+        check_readable(self.dataset)  # a filter or a file that is not there is named before the first value is read
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the part."""
