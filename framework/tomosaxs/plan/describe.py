@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tomosaxs.plan.memory import step_bytes
 from tomosaxs.plan.model import Node, Pass, Plan, PlannedStep
 
 
@@ -31,14 +32,15 @@ def _pass(plan: Plan, one: Pass) -> list[str]:
         f"blocks of {min(one.block, share)}, about {_size(one.memory)} a rank"
     ]
     lines.extend(f"  reads {_name(node)}" for node in one.reads)
-    lines.extend(_step(step) for step in one.all_steps)
+    lines.extend(_step(one, step) for step in one.all_steps)
     for node in one.stores:
         where = f"result.nxs ({node.saved_as})" if node.saved_as else "the work folder, for a later pass"
         lines.append(f"  writes {node.name} to {where}, {_size(node.dataset.nbytes)}")
     return lines
 
 
-def _step(step: PlannedStep) -> str:
+def _step(one: Pass, step: PlannedStep) -> str:
+    taken = "; ".join(_dataset(node) for node in step.inputs)
     made = "; ".join(_dataset(node) for node in step.outputs)
     if not made:
         made = f"the value {step.label}" if step.spec.kind == "estimator" else "files"
@@ -49,7 +51,8 @@ def _step(step: PlannedStep) -> str:
         if name in step.values:
             given.setdefault(name, step.values[name])
     shown = ", ".join(f"{name}: {value}" for name, value in given.items())
-    return f"  {step.number:2d} {step.label}{f' ({shown})' if shown else ''} -> {made}"
+    memory = _size(step_bytes(one, step, one.block))
+    return f"  {step.number:2d} {step.label}{f' ({shown})' if shown else ''}, {memory}\n       {taken} -> {made}"
 
 
 def _dataset(node: Node) -> str:

@@ -14,7 +14,7 @@ from tomosaxs.errors import StepError, Stop
 from tomosaxs.parameters import check_value
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.context import Context
-from tomosaxs.runner.device import from_device, to_device
+from tomosaxs.runner.device import free_memory, from_device, is_out_of_memory, stays_on_device, to_device
 from tomosaxs.scan import Scan
 
 Block = NDArray[Any]
@@ -75,7 +75,7 @@ def run_step(
     for number, variant in enumerate(step.variants):
         try:
             values = parameters_of(context, step, variant)
-            results.append(_one_call(context, one, step, number, values, blocks, low, caches))
+            results.append(_call(context, one, step, number, values, blocks, low, caches))
         except Stop:
             raise
         except MemoryError as error:
@@ -86,6 +86,31 @@ def run_step(
     context.seconds[step.label] += seconds
     context.hooks.after_step(step=step, block=(low, high), seconds=seconds)
     return results
+
+
+def _call(
+    context: Context,
+    one: Pass,
+    step: PlannedStep,
+    number: int,
+    values: dict[str, Any],
+    blocks: Sequence[Block],
+    low: int,
+    caches: dict[Node, dict[Any, Any]],
+) -> list[Block]:
+    """Call a plugin; on a GPU that runs out of memory, once more with the block in two halves."""
+    half = len(blocks[0]) // 2
+    try:
+        return _one_call(context, one, step, number, values, blocks, low, caches)
+    except Exception as error:
+        if not (step.spec.gpu and half and not step.halo[1] and is_out_of_memory(error)):
+            raise
+    free_memory(step.spec.array)
+    parts = [
+        _one_call(context, one, step, number, values, [block[cut] for block in blocks], low + (cut.start or 0), caches)
+        for cut in (slice(half), slice(half, None))
+    ]
+    return [np.concatenate([from_device(piece) for piece in pieces]) for pieces in zip(*parts, strict=True)]
 
 
 def _one_call(
@@ -114,6 +139,8 @@ def _one_call(
         arguments = {**arguments, step.spec.wants_scan: scan_of(context, one, step, index, core or rest, caches)}
     if step.spec.gpu:
         ready = [to_device(block, step.spec.array, context.comm) for block in ready]
+    else:
+        ready = [from_device(block) for block in ready]
     answer = target(*ready, **arguments)
     return _outputs(one, step, answer, len(blocks[0]))
 
@@ -144,7 +171,7 @@ def _to_core(block: Block, dataset: Dataset, sliced: tuple[str, ...], core: tupl
     rest = _rest(dataset, sliced)
     if core is None or core == rest:
         return block
-    return np.ascontiguousarray(np.transpose(block, [0, *(1 + rest.index(name) for name in core)]))
+    return np.ascontiguousarray(np.transpose(from_device(block), [0, *(1 + rest.index(name) for name in core)]))
 
 
 def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Block]:
@@ -159,13 +186,16 @@ def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Bloc
         raise StepError(f"it returned {len(answers)} arrays, declared are {len(wanted)}")
     made = []
     for position, (array, node) in enumerate(zip(answers, wanted, strict=True)):
-        array = from_device(array)
-        if not isinstance(array, np.ndarray):
-            raise StepError(f"it returned {type(array).__name__}, not an array")
         plain = node.dataset if not step.swept else _unswept(node.dataset, step)
         rest = _rest(plain, one.sliced[node])
         core = _output_core(step, position, plain, rest)
         planned = (count, *(plain.axis(name).size for name in core))
+        if core == rest and stays_on_device(array, planned, plain.dtype):
+            made.append(array)  # the next step may take it from there
+            continue
+        array = from_device(array)
+        if not isinstance(array, np.ndarray):
+            raise StepError(f"it returned {type(array).__name__}, not an array")
         if array.shape != planned:
             raise StepError(f"it returned shape {array.shape}, planned was {planned}")
         if array.dtype.kind == "c" and plain.dtype.kind != "c":
@@ -205,7 +235,7 @@ def _each_other(
     core = step.cores[0] or ()
     sizes = [node.dataset.axis(name).size for name in others]
     front = [0, *(1 + rest.index(name) for name in (*others, *core))]
-    block = np.transpose(blocks[0], front)
+    block = np.transpose(from_device(blocks[0]), front)
     pieces = [
         np.asarray(target(np.ascontiguousarray(block[place]), **arguments))
         for place in [(slice(None), *index) for index in np.ndindex(*sizes)]

@@ -45,3 +45,24 @@ def from_device(array: Any) -> NDArray[Any] | Any:
     if hasattr(array, "detach"):
         return array.detach().cpu().numpy()
     return array
+
+
+def stays_on_device(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Return whether an array on a device is as planned, so that it can stay there for the next step."""
+    if isinstance(array, np.ndarray) or not (hasattr(array, "__cuda_array_interface__") or hasattr(array, "detach")):
+        return False
+    return tuple(array.shape) == shape and str(array.dtype).rpartition(".")[2] == dtype.name
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the device's memory is full (CuPy and PyTorch call it alike)."""
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def free_memory(package: str) -> None:
+    """Give back what the package keeps for later."""
+    library = importlib.import_module(package)
+    if package == "torch":
+        library.cuda.empty_cache()
+    else:
+        library.get_default_memory_pool().free_all_blocks()

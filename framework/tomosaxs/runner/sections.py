@@ -10,6 +10,7 @@ from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.call import Block, run_step
 from tomosaxs.runner.context import Context
+from tomosaxs.runner.device import from_device
 from tomosaxs.runner.progress import Progress
 from tomosaxs.store import flush
 
@@ -74,7 +75,8 @@ class PassRunner:
                 del pieces[node]
         if one.estimator is not None:
             kept[one.estimator.inputs[0]] = self._inputs(one.estimator, pieces, first, last)[:1]
-        return {node: [_cut(piece, low, high) for piece in made] for node, made in kept.items()}
+        cut = {node: [_cut(piece, low, high) for piece in made] for node, made in kept.items()}
+        return {node: [(from_device(block), start) for block, start in made] for node, made in cut.items()}
 
     def _wanted(self) -> set[Node]:
         return set(self.one.estimator.inputs) if self.one.estimator is not None else set()
