@@ -93,6 +93,7 @@ class Parameter:
 def parameter(name: str, hint: Any, default: Any = _MISSING) -> Parameter:
     """Build a parameter from a resolved type hint and a default."""
     param = Param("")
+    hint = _without_implicit_optional(hint)
     if get_origin(hint) is Annotated:
         base, *extras = get_args(hint)
         others = [extra for extra in extras if not isinstance(extra, Param)]
@@ -102,6 +103,23 @@ def parameter(name: str, hint: Any, default: Any = _MISSING) -> Parameter:
         pieces = (base, *others)
         hint = Annotated[pieces] if others else base
     return Parameter(name, hint, default, param)
+
+
+def _without_implicit_optional(hint: Any) -> Any:
+    """Undo what `get_type_hints` of Python 3.10 does to an argument whose default is None.
+
+    It wraps the whole ``Annotated[float | None, Param(...)]`` once more into an ``Optional``, which would hide
+    the `Param` with its limits.
+    """
+    parts = get_args(hint) if get_origin(hint) is Union else ()
+    annotated = [part for part in parts if get_origin(part) is Annotated]
+    if len(annotated) != 1 or any(part is not type(None) and part is not annotated[0] for part in parts):
+        return hint
+    if not any(isinstance(extra, Param) for extra in get_args(annotated[0])):
+        return hint
+    base, *extras = get_args(annotated[0])
+    pieces = (base | None, *extras)
+    return Annotated[pieces]
 
 
 def _marks_file(hint: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
+
 from tomosaxs.parameters import InputFile, Param, check_value, parameter
 
 
