@@ -96,7 +96,7 @@ class BackendEntry:
         """
         reason = self.missing()
         if reason:
-            raise InputError(f"backend {self.name!r} of {self.plugin}: {reason}")
+            raise InputError(f"backend {self.name!r} of {self.plugin}: {reason}", parameter="backend")
         return load_target(self.target)
 
 

@@ -111,9 +111,11 @@ def _choose(name: str) -> str:
             raise InputError(f"no backend of azimuthal_integrate can be used: {reasons or 'none is registered'}")
         return usable[0]
     if name not in known:
-        raise InputError(f"backend {name!r} of azimuthal_integrate does not exist{did_you_mean(name, known)}")
+        raise InputError(
+            f"backend {name!r} of azimuthal_integrate does not exist{did_you_mean(name, known)}", parameter="backend"
+        )
     if known[name].missing():
-        raise InputError(f"backend {name!r} of azimuthal_integrate: {known[name].missing()}")
+        raise InputError(f"backend {name!r} of azimuthal_integrate: {known[name].missing()}", parameter="backend")
     return name
 
 
