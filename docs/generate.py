@@ -50,6 +50,7 @@ def pages() -> dict[str, str]:
         "reference/hooks.md": hooks_page(),
         "reference/patterns.md": patterns_page(),
         "reference/python.md": python_page(),
+        "decisions/index.md": decisions_page(),
     }
     for name in shipped():
         made[f"reference/plugins/{name}.md"] = plugin_page(declaration(name))
@@ -264,6 +265,15 @@ def python_page() -> str:
     for name in sorted(tomosaxs.__all__, key=str.lower):
         value = getattr(tomosaxs, name)
         lines += [f"## {name}", "", *_described(name, value), ""]
+    return _page(lines)
+
+
+def decisions_page() -> str:
+    """Return the page that lists all decision records."""
+    lines = [NOTE, "# Decisions", "", "Why things are as they are: status, context, decision, consequences.", ""]
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        title = re.sub(r"^# +[0-9]+\.? +", "", path.read_text(encoding="utf-8").splitlines()[0])
+        lines.append(f"- {path.name[:4]} [{title}]({path.name})")
     return _page(lines)
 
 
