@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tomosaxs_plugins.reconstruction import lanes
+from tomosaxs_plugins import compiled as kernels
 from tomosaxs_plugins.reconstruction.angles import angular_weights, coverage_warning
 from tomosaxs_plugins.reconstruction.filters import (
     FILTERS,
@@ -155,8 +155,8 @@ def test_compilation_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyP
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(lanes.numba, "njit", njit)
-    assert lanes.compiled(lambda: 5)() == 5
+    monkeypatch.setattr(kernels, "njit", njit)
+    assert kernels.compiled(lambda: 5)() == 5
     assert asked == [True, False]
 
 

@@ -9,8 +9,9 @@ T. Donath, F. Beckmann, A. Schreyer, doi 10.1364/JOSAA.23.001048.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tomosaxs_plugins.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +127,7 @@ def _angle_weights(angles: Floats) -> Floats:
     return np.asarray(share / turn, dtype=np.float64)
 
 
-@njit(cache=True)
+@compiled
 def _backproject(sinogram: Floats, cosine: Floats, sine: Floats, weights: Floats) -> Floats:
     """Backproject onto the inscribed disc; the axis is in the middle of the row."""
     count, n = sinogram.shape

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
+
+from tomosaxs_plugins.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ def _clamp_spikes(values: Floats) -> None:
         values[:] = _clamped(values, SPIKE_SIGMAS * _noise_of(values))
 
 
-@njit(cache=True)
+@compiled
 def _clamped(values: Floats, margin: float) -> Floats:
     """Return values limited to the range of their four neighbours widened by `margin`."""
     count, n = values.shape

@@ -7,15 +7,16 @@ on its neighbours. The loop is written as LLVM vector instructions, because numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils as untyped_cgutils
 from numba.core import types
 from numba.extending import intrinsic
+
+from tomosaxs_plugins.compiled import compiled
 
 LANES = 16
 """Slices that are reconstructed side by side."""
@@ -25,16 +26,6 @@ _VIEWS = 16  # views whose part of a tile stays in the first-level cache
 _TILE = 32  # columns of a tile, a multiple of _UNROLL
 
 cgutils: Any = untyped_cgutils
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile a function, and keep the machine code on disk where a place for it is writable."""
-    try:
-        return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:  # numba found no folder to keep it in
-        return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
 
 
 def _add_views_typed(
@@ -107,7 +98,7 @@ def _add_views_code(context: Any, builder: Any, signature: Any, arguments: Any) 
 add_views: Any = intrinsic(_add_views_typed)
 
 
-@compiled
+@partial(compiled, nogil=True, error_model="numpy")
 def add_backprojection(
     total: Any,
     samples: Any,
