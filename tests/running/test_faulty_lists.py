@@ -41,7 +41,8 @@ TABLE = [
     ("empty", None, "", 1, ["the list is empty", "input: and steps:"]),
     ("not a mapping", None, "- a\n- b\n", 1, ["a process list is a mapping", "this is a list"]),
     ("no such plugin file", "./own.py:blur", "./other.py:blur", 12, ["other.py does not exist"]),
-    ("no such name in the file", "./own.py:blur", "./own.py:blurr", 12, ["has no plugin 'blurr'", "did you mean 'blur'"]),
+    ("no such name in the file", "./own.py:blur", "./own.py:blurr", 12,
+     ["has no plugin 'blurr'", "did you mean 'blur'"]),
     ("no such HDF5", "scan.nxs", "scam.nxs", 5, ["input tomo.path", "scam.nxs", "did you mean 'scan.nxs'"]),
 ]  # fmt: skip
 

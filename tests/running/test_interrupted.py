@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running_commands import same, values
+from running_commands import here, same, values
 
 SLOW = """
 from tomosaxs import Sinograms
@@ -46,8 +46,8 @@ def alive(process: int) -> bool:
 def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, listing, command, start, tmp_path) -> None:
     out = tmp_path / "out"
     (tmp_path / "go").touch()
-    assert command("run", listing, "-o", out, "--set", "blur.size=5").status == 0
-    older, bytes_before = values(out), (out / "result.nxs").read_bytes()
+    older = here(listing, out, settings=["blur.size=5"])
+    bytes_before = (out / "result.nxs").read_bytes()
     (tmp_path / "go").unlink()
     for path in tmp_path.glob("pid-*"):
         path.unlink()
@@ -73,9 +73,7 @@ def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, listing, comman
     again = command("run", listing, "-o", out, "--resume", ranks=ranks)
     assert again.status == 0, again.text
     assert again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log"), again.text
-    fresh = command("run", listing, "-o", tmp_path / "fresh")
-    assert fresh.status == 0
-    same(values(out), values(tmp_path / "fresh"))
+    same(values(out), here(listing, tmp_path / "fresh"))
     assert older["reconstruct"].tobytes() != values(out)["reconstruct"].tobytes()
 
 
@@ -118,7 +116,7 @@ def test_clean_removes_what_an_interrupted_run_left(listing, command, start, tmp
 def test_a_failing_saver_leaves_the_older_result(make_list, command, tmp_path) -> None:
     """The new result is renamed to its place only when it is whole."""
     listing, out = make_list("  - plugin: ./own.py:blur\n"), tmp_path / "out"
-    assert command("run", listing, "-o", out).status == 0
+    here(listing, out)
     before = (out / "result.nxs").read_bytes()
     saver = """
 from tomosaxs import Result, saver

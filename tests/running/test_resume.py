@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from running_commands import same, values
+from running_commands import here, same, values
 
 FIND = """\
   - plugin: ./own.py:blur
@@ -43,17 +43,14 @@ def test_what_is_done_is_not_done_again(listing, command, tmp_path) -> None:
 
 def test_only_what_a_changed_parameter_touches_is_done_again(listing, command, tmp_path) -> None:
     out = tmp_path / "out"
-    assert command("run", listing, "-o", out, "--keep-work").status == 0
-    first = values(out)
+    first = here(listing, out, keep_work=True)
     late = command("run", listing, "-o", out, "--resume", "--keep-work", "--set", "reconstruct.filter=hann", ranks=2)
     assert late.status == 0, late.text
     assert late.lines("taken from the earlier run: axis, blur, dark_flat_correction, minus_log"), late.text
     assert [line[:6] for line in late.lines("pass ")] == ["pass 3"], late.text
     assert not np.array_equal(first["reconstruct"], values(out)["reconstruct"])
 
-    fresh = command("run", listing, "-o", tmp_path / "fresh", "--set", "reconstruct.filter=hann")
-    assert fresh.status == 0
-    same(values(tmp_path / "fresh"), values(out))
+    same(here(listing, tmp_path / "fresh", settings=["reconstruct.filter=hann"]), values(out))
 
     early = command("run", listing, "-o", out, "--resume", "--set", "blur.size=5")
     assert early.status == 0, early.text
@@ -70,17 +67,14 @@ def test_two_results_of_one_pass_when_only_the_second_changes(make_list, command
         done = command("run", listing, "-o", out, *resume, "--set", f"again.size={size}", ranks=2 if resume else 0)
         assert done.status == 0, done.text
     assert done.lines("taken from the earlier run: ") == []
-    fresh = command("run", listing, "-o", tmp_path / "fresh")
-    assert fresh.status == 0
-    same(values(tmp_path / "fresh"), values(out))
+    same(here(listing, tmp_path / "fresh"), values(out))
     assert np.abs(values(out)["blur"]).max() > 0
 
 
 def test_kept_work_is_not_shared_with_the_result(make_list, command, tmp_path) -> None:
     listing, out = make_list("  - plugin: ./own.py:blur\n"), tmp_path / "out"
-    assert command("run", listing, "-o", out, "--keep-work").status == 0
+    older = here(listing, out, keep_work=True)
     assert (out / ".work").is_dir()
-    older = values(out)
     assert command("run", listing, "-o", out, "--keep-work", "--set", "reconstruct.backend=none").status == 2
     same(older, values(out))
     renamed = tmp_path / "renamed.yml"  # the same work under another name, and one more dataset of it saved
@@ -95,7 +89,8 @@ def test_kept_work_is_not_shared_with_the_result(make_list, command, tmp_path) -
 
 def test_equal_steps_on_equal_data_do_not_disturb_each_other(make_list, command, tmp_path) -> None:
     listing = make_list(
-        "  - plugin: ./own.py:blur\n    on: tomo\n    to: one\n  - plugin: ./own.py:blur\n    name: second\n    on: tomo\n    to: two\n"
+        "  - plugin: ./own.py:blur\n    on: tomo\n    to: one\n"
+        "  - plugin: ./own.py:blur\n    name: second\n    on: tomo\n    to: two\n"
     )
     text = listing.read_text().replace("backend: tomosaxs", "backend: tomosaxs\n    on: one")
     listing.write_text(
