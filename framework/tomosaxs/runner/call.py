@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,7 +70,7 @@ def run_step(
     high = low + len(blocks[0])
     block_name = f"slices {low} to {high - 1} of {one.count}"
     context.set_stage(f"{step}, {block_name}")
-    context.hooks.before_step(step=step, block=(low, high))
+    _call_hooks(context, step, block_name, "before_step", block=(low, high))
     start = time.perf_counter()
     results = []
     for number, variant in enumerate(step.variants):
@@ -84,8 +85,17 @@ def run_step(
             raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds
-    context.hooks.after_step(step=step, block=(low, high), seconds=seconds)
+    _call_hooks(context, step, block_name, "after_step", block=(low, high), seconds=seconds)
     return results
+
+
+def _call_hooks(context: Context, step: PlannedStep, block_name: str, name: str, **values: Any) -> None:
+    try:
+        getattr(context.hooks, name)(step=step, **values)
+    except (Exception, SystemExit) as error:  # a stranger's hook may fail in any way
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{block_name}, hook {name} [{last.filename}:{last.lineno}]"
+        raise context.fail(step, error, where) from error
 
 
 def _call(
@@ -131,7 +141,7 @@ def _one_call(
     if others:
         return _each_other(context, one, step, target, arguments, blocks, low, others, caches)
     ready = [
-        _to_core(block, node.dataset, one.sliced[node], wanted)
+        to_core(block, node.dataset, one.sliced[node], wanted)
         for block, node, wanted in zip(blocks, step.inputs, step.cores, strict=True)
     ]
     if step.spec.wants_scan:
@@ -166,7 +176,7 @@ def _rest(dataset: Dataset, sliced: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in dataset.names if name not in sliced)
 
 
-def _to_core(block: Block, dataset: Dataset, sliced: tuple[str, ...], core: tuple[str, ...] | None) -> Block:
+def to_core(block: Block, dataset: Dataset, sliced: tuple[str, ...], core: tuple[str, ...] | None) -> Block:
     """Order the dimensions of a block as the plugin's pattern names them."""
     rest = _rest(dataset, sliced)
     if core is None or core == rest:
@@ -228,8 +238,6 @@ def _each_other(
     caches: dict[Node, dict[Any, Any]],
 ) -> list[Block]:
     """A halo slices its axis alone: run the plugin for every position along the other axes."""
-    if step.spec.wants_scan:
-        raise StepError("a plugin with a halo that takes a Scan needs data of one sliced axis")
     node = step.inputs[0]
     rest = _rest(node.dataset, one.sliced[node])
     core = step.cores[0] or ()
