@@ -91,7 +91,7 @@ class Store:
     def finish(self, note: dict[str, Any]) -> None:
         """Mark the store as whole; called by one rank after all have written."""
         temporary = self.file.parent / (_MARK + ".part")
-        temporary.write_text(json.dumps({**note, "internal": self.internal}))
+        temporary.write_text(json.dumps({**note, "internal": self.internal, "bytes": self.file.stat().st_size}))
         temporary.replace(self.file.parent / _MARK)
 
     def finished(self) -> Store | None:
@@ -99,7 +99,10 @@ class Store:
         mark = self.file.parent / _MARK
         if not (mark.is_file() and self.file.is_file()):
             return None
-        return replace(self, internal=json.loads(mark.read_text()).get("internal", self.internal))
+        note = json.loads(mark.read_text())
+        if self.file.stat().st_size < note["bytes"]:  # cut off since
+            return None
+        return replace(self, internal=note["internal"])
 
 
 def flush(array: NDArray[Any]) -> None:

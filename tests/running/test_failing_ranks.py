@@ -98,6 +98,8 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
         assert re.search(r"slices \d+ to 31 of 32", said[0])
         if how == "raise":
             assert re.search(r"own.py:\d+", said[0])
+            last = (tmp_path / "out" / "run.log").read_text().splitlines()[-1]
+            assert last == said[0].replace("tomosaxs: error: ", "failed: ")
     assert done.lines("pass 1: dark_flat_correction, minus_log, blur")
 
     if (how, ranks) not in (("raise", 2), ("kill", 3), ("none", 0)):
@@ -109,3 +111,71 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
     assert again.lines("pass 2: trouble, reconstruct")
     assert again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log")
     same(values(tmp_path / "out"), undisturbed)
+
+
+OTHERS = """
+from dataclasses import dataclass, field
+from tomosaxs import Estimate, Result, Scan, estimator, hookimpl, saver
+
+@estimator
+@dataclass
+class leaves:
+    "Leave the program on the last tile."
+    found: int = field(default=0, init=False)
+
+    def update(self, data: Projections, scan: Scan) -> None:
+        if 90 in scan.index:
+            sys.exit(0)
+
+    def combine(self, other) -> None:
+        pass
+
+    def result(self) -> Estimate:
+        return Estimate(1.0)
+
+@saver
+def dies(result: Result, folder: Path) -> list[Path]:
+    "Killed while the result is written."
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_an_estimator_leaves_on_one_rank(make_list, command, tmp_path) -> None:
+    listing = make_list("  - plugin: ./own.py:leaves\n", OTHERS)
+    done = command("run", listing, "-o", tmp_path / "out", ranks=2)
+    assert done.status == 1, done.text
+    assert done.seconds < 30
+    said = done.lines("tomosaxs: error")
+    assert len(said) == 1, done.text
+    assert "step 3 leaves (plugin leaves), slices 90 to 90 of 91, rank 1 of 2: the plugin ended the program" in said[0]
+
+
+def test_a_hook_fails_on_one_rank(make_list, command, tmp_path) -> None:
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "mine.py").write_text(
+        "from tomosaxs import hookimpl\n\n@hookimpl\ndef before_step(step, block):\n"
+        "    if step.label == 'minus_log' and block[0] > 0:\n        exit(0)\n"
+    )
+    done = command("run", make_list(), "-o", tmp_path / "out", ranks=2, TOMOSAXS_PLUGINS=str(tmp_path / "hooks"))
+    assert done.status == 1, done.text
+    said = done.lines("tomosaxs: error")
+    assert len(said) == 1, done.text
+    assert "step 2 minus_log" in said[0]
+    assert "hook before_step" in said[0]
+    assert "rank 1 of 2" in said[0]
+
+
+def test_killed_while_the_result_is_written(make_list, command, tmp_path, undisturbed) -> None:
+    """All passes are there: the resumed run only writes."""
+    listing, out = make_list("  - plugin: ./own.py:blur\n", OTHERS), tmp_path / "out"
+    deadly = tmp_path / "deadly.yml"
+    deadly.write_text(listing.read_text() + "output:\n  plugin: ./own.py:dies\n")
+    done = command("run", deadly, "-o", out, ranks=2)
+    assert done.status != 0
+    assert "rank 0 of 2" in done.text
+    assert "killed by signal 9 during output dies" in done.text
+    assert not (out / "result.nxs").exists()
+    again = command("run", listing, "-o", out, "--resume", ranks=2)
+    assert again.status == 0, again.text
+    assert not again.lines("pass "), again.text
+    same(values(out), undisturbed)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running_commands import environment
+from running_commands import environment, words
 
 import tomosaxs
 from tomosaxs import InputError, ListError, StepError
@@ -72,6 +72,27 @@ def test_a_disk_that_is_too_small(scan, tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "out" / "result.nxs").exists()
     monkeypatch.undo()
     assert tomosaxs.run(FBP, inputs=[str(scan)], output=tmp_path / "out", log=lines.append).data.size
+
+
+def test_every_rank_has_the_result(scan, tmp_path) -> None:
+    """Under mpirun a script calls run on every rank, and reads the data on every rank."""
+    program = tmp_path / "script.py"
+    program.write_text(
+        "import sys, tomosaxs\nfrom tomosaxs.communicator import world\n"
+        "result = tomosaxs.run(sys.argv[1], inputs=[sys.argv[2]], output=sys.argv[3], log=lambda line: None)\n"
+        "axis = result.estimates['axis'].value\n"
+        "print(f'rank {world().rank}: {result.data.shape} {float(result.data.sum())!r} {axis!r}', flush=True)\n"
+    )
+    start = words((), 2)[:3]
+    done = subprocess.run(
+        [*start, sys.executable, str(program), str(FBP), str(scan), str(tmp_path / "out")],
+        env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ranks = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert set(ranks) == {"rank 0", "rank 1"}
+    assert ranks["rank 0"] == ranks["rank 1"]
+    assert ranks["rank 0"].startswith("(32, 64, 64) ")
 
 
 def test_plain_functions_without_mpi(tmp_path) -> None:

@@ -101,6 +101,27 @@ def test_neighbouring_slices(make_list, command, tmp_path) -> None:
     assert np.array_equal(found["wide"], maximum_filter1d(smooth, 7, axis=0, mode="nearest"))
 
 
+def test_neighbours_in_data_of_rank_five(make_list, command, tmp_path, raster) -> None:
+    """A halo along the angles of a SAXS map: every point of the raster by itself, for any rank and block."""
+    plugins = """
+from tomosaxs import DiffractionPatterns
+
+@plugin(halo={"rotation_angle": 1})
+def drift(data: DiffractionPatterns) -> DiffractionPatterns:
+    "Sum of three neighbouring angles."
+    padded = np.pad(data, ((1, 1), (0, 0), (0, 0)), mode="edge")
+    return padded[:-2] + padded[1:-1] + padded[2:]
+"""
+    head = f"input:\n  map:\n    plugin: raster_map\n    path: {raster / 'map.nxs'}\n    technique: xrd\nsteps:\n"
+    listing = make_list("", plugins, text=head + "  - plugin: ./own.py:drift\n")
+    found = run_everywhere(listing, command, tmp_path, ((0, None), (0, 1), (2, 1)))
+    with h5py.File(raster / "map.nxs") as handle:
+        raw = handle["entry/xrd_entry/data/data"][...]
+    padded = np.pad(raw, ((1, 1), *[(0, 0)] * 4), mode="edge")
+    assert raw.ndim == 5
+    assert np.array_equal(found["drift"], padded[:-2] + padded[1:-1] + padded[2:])
+
+
 BRANCHES = """
 from tomosaxs import Pointwise, Scan, Estimate, Dataset, Output, estimator
 from dataclasses import dataclass, field

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 from running_commands import here, same, values
+
+import tomosaxs
+from tomosaxs.plan import keys
 
 FIND = """\
   - plugin: ./own.py:blur
@@ -101,3 +107,33 @@ def test_equal_steps_on_equal_data_do_not_disturb_each_other(make_list, command,
     found = values(tmp_path / "out")
     assert np.abs(found["reconstruct"]).max() > 0
     assert np.array_equal(found["reconstruct"], found["other"])
+
+
+def test_what_was_cut_off_or_has_changed_is_not_used(make_list, tmp_path, scan) -> None:
+    """A store shorter than it was, an edited plugin, a touched input."""
+    listing, out = make_list("  - plugin: ./own.py:blur\n    save: true\n"), tmp_path / "out"
+    copy = tmp_path / "copy.nxs"
+    shutil.copy(scan, copy)
+    inputs = [str(copy)]
+
+    def passes(**options) -> list[str]:
+        lines: list[str] = []
+        tomosaxs.run(listing, output=out, inputs=inputs, log=lines.append, keep_work=True, **options)
+        return [line.split(":")[0] for line in lines if line.startswith("pass ")]
+
+    assert passes() == ["pass 1", "pass 2"]
+    first = values(out)
+    assert passes(resume=True) == []
+    (out / "result.nxs").unlink()
+    for store in (out / ".work").glob("*/data.h5"):
+        with store.open("r+b") as handle:
+            handle.truncate(5000)
+    assert passes(resume=True) == ["pass 1", "pass 2"]
+    same(first, values(out))
+    os.utime(copy, ns=(1, 1))
+    assert passes(resume=True) == ["pass 1", "pass 2"]
+    same(first, values(out))
+    own = tmp_path / "own.py"
+    own.write_text(own.read_text() + "\n# another version\n")
+    keys.file_digest.cache_clear()  # one process reads a plugin once
+    assert passes(resume=True) == ["pass 1", "pass 2"]

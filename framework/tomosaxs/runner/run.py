@@ -93,10 +93,22 @@ class Run:
             status.failed()
             if isinstance(error, TomosaxsError) and not error.everywhere:
                 error.told = not first_to_tell(self.folder)
+            self._note(error)
             if isinstance(error, Stop):
                 self._leave_pictures(error)
             raise
         return result
+
+    def _note(self, error: BaseException) -> None:
+        """Leave the cause in run.log too; only the rank that failed knows it."""
+        if getattr(error, "told", False):
+            return
+        text = str(error) if isinstance(error, TomosaxsError) else f"{type(error).__name__}: {error}".rstrip(": ")
+        try:
+            with (self.folder / "run.log").open("a") as handle:
+                handle.write(f"failed: {text}\n")
+        except OSError:  # a full disk, for instance; the message goes to the screen anyhow
+            return
 
     def _agree(self, action: Any) -> None:
         """Do something on rank 0; a failure there is a failure of all ranks, with the same message."""
