@@ -119,7 +119,15 @@ class Result:
 
     @property
     def data(self) -> NDArray[Any]:
-        """The default dataset: what viewers open."""
+        """The default dataset: what viewers open.
+
+        Raises
+        ------
+        KeyError
+            When the list only estimates values or writes files.
+        """
+        if not self.datasets:
+            raise KeyError(f"no dataset was saved; there are the estimates {list(self.estimates)}")
         return self.datasets[-1].values()
 
     @property

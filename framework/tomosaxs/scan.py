@@ -42,7 +42,7 @@ class Scan:
     index: NDArray[np.intp]
     output: Path | None = None
     notes: dict[str, int] = field(default_factory=dict, repr=False)
-    _cache: dict[tuple[str, bytes], NDArray[Any]] = field(default_factory=dict, repr=False)
+    _cache: dict[tuple[str, bytes, tuple[str, ...]], NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:
@@ -139,7 +139,7 @@ class Scan:
             known = self.dataset.auxiliaries
             raise InputError(f"the data came without {name!r}{did_you_mean(name, known)}")
         cut = any(axis in self.sliced for axis in auxiliary.axes)
-        key = (name, self.index.tobytes() if cut else b"")
+        key = (name, self.index.tobytes() if cut else b"", self.core)
         if key not in self._cache:
             self._cache[key] = self._cut(name, auxiliary)
         return self._cache[key]

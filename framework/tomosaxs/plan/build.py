@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from tomosaxs.dataset import Source
 from tomosaxs.errors import InputError, ListError, Problem
 from tomosaxs.plan.infer import (
-    call_parameters,
     core_of,
     halo_of,
     outputs_of,
@@ -17,7 +16,7 @@ from tomosaxs.plan.infer import (
     swept_dataset,
     variants_of,
 )
-from tomosaxs.plan.keys import digest, sampled_digest, step_key
+from tomosaxs.plan.keys import digest, sampled_digest, shown_values, step_key
 from tomosaxs.plan.memory import Options, size_blocks
 from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -152,20 +151,24 @@ class _Builder:
         cores = tuple(core_of(pattern, d) for (_, pattern), d in zip(spec.inputs, datasets, strict=True))
         if spec.kind == "estimator" and entry.sweeps:
             raise InputError("an estimator cannot be swept: sweep the step that uses its value")
-        variants = variants_of(entry.sweeps)
-        values = resolve(spec, datasets, {**checked.values, **variants[0]})
-        for variant in variants[1:]:
-            resolve(spec, datasets, {**values, **variant})
+        if not spec.outputs and entry.sweeps:
+            raise InputError(
+                "it makes no dataset, so it cannot be swept: the files of one value would replace the others"
+            )
+        variants = tuple(resolve(spec, datasets, {**checked.values, **each}) for each in variants_of(entry.sweeps))
+        values = variants[0]
         step = PlannedStep(checked, values, inputs, cores, variants=variants)
-        step.halo = halo_of(spec, datasets[0], call_parameters(spec, values))
+        step.halo = halo_of(spec, datasets[0], cores[0], variants)
         used = {name: self.estimates.get(ref.estimate, "") for name, ref in checked.postponed.items()}
         fields = {name: ref.field for name, ref in checked.postponed.items()}
-        more = {"sweeps": {k: repr(v) for k, v in entry.sweeps.items()}, "fields": fields}
+        # two steps that write the same files write them into folders of their own
+        label = "" if spec.outputs or spec.kind == "estimator" else step.label
+        more = {"variants": [shown_values(spec, each) for each in variants], "fields": fields, "label": label}
         step.key = step_key(spec, values, [node.key for node in inputs], used, more)
         made = outputs_of(spec, datasets, cores, values)
         if entry.sweeps:
             for variant in variants[1:]:
-                other = outputs_of(spec, datasets, cores, {**values, **variant})
+                other = outputs_of(spec, datasets, cores, variant)
                 if [d.shape for d in other] != [d.shape for d in made]:
                     raise InputError("the swept values give outputs of different shapes, which cannot be stacked")
             made = [swept_dataset(dataset, step.label, entry.sweeps) for dataset in made]

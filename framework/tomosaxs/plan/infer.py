@@ -75,7 +75,9 @@ def _output(spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, patt
         return replace(first, dtype=np.dtype(np.float32))
     described = rule if isinstance(rule, Output) else Output(tuple(rule), label=first.label, units=first.units)
     axes, renamed = _axes(first, core or (), pattern, described.axes)
-    gone = {axis.name for axis in first.axes} - {axis.name for axis in axes} - set(renamed)
+    sizes = {axis.name: axis.size for axis in axes}
+    # what lies along an axis that is gone, or has another length now, no longer fits
+    gone = {axis.name for axis in first.axes if axis.name not in renamed and sizes.get(axis.name) != axis.size}
     auxiliaries = {
         key: _renamed(auxiliary, renamed)
         for key, auxiliary in first.auxiliaries.items()
@@ -100,8 +102,7 @@ def _axes(
     if tuple(axis.name for axis in made) == core:  # same axes, perhaps of another length: order is kept
         new = {axis.name: axis for axis in made}
         return tuple(new.get(axis.name, axis) for axis in first.axes), {}
-    renames = dict(pattern.renames)
-    renamed = {a.name: renames[a.name] for a in first.axes if a.name not in core and a.name in renames}
+    renamed = sliced_renames(pattern, [a.name for a in first.axes if a.name not in core])
     sliced = tuple(axis.renamed(renamed.get(axis.name, axis.name)) for axis in first.axes if axis.name not in core)
     axes = (*sliced, *made)
     names = [axis.name for axis in axes]
@@ -110,23 +111,57 @@ def _axes(
     return axes, renamed
 
 
+def sliced_renames(pattern: Pattern, sliced: Sequence[str]) -> dict[str, str]:
+    """Return how the sliced axes are called after a step with this output pattern.
+
+    A new name is given once and never to a second axis: in a raster scan of frames the heights ``y`` become
+    ``z`` and the rows of the detector stay what they are.
+    """
+    found: dict[str, str] = {}
+    for old, new in reversed(pattern.renames):
+        if old in sliced and new not in sliced and new not in found.values():
+            found[old] = new
+    return found
+
+
 def _renamed(auxiliary: Auxiliary, renamed: Mapping[str, str]) -> Auxiliary:
     return replace(auxiliary, axes=tuple(renamed.get(name, name) for name in auxiliary.axes))
 
 
-def halo_of(spec: PluginSpec, dataset: Dataset, values: Mapping[str, Any]) -> tuple[str, int]:
+def halo_of(
+    spec: PluginSpec, dataset: Dataset, core: tuple[str, ...] | None, variants: Sequence[Mapping[str, Any]]
+) -> tuple[str, int]:
     """Return the axis and the number of neighbouring slices that a plugin needs.
 
     ``halo={"rotation_angle": 2}`` gives the number; ``halo={"rotation_angle": "size"}`` takes half of the
-    parameter's value.
+    parameter's value, of several `variants` of the parameters the largest.
     """
     for name, amount in spec.halo.items():
         if name not in dataset.names:
             raise InputError(f"its halo runs along {name!r}{did_you_mean(name, dataset.names)}")
-        width = int(values[amount]) // 2 if isinstance(amount, str) else int(amount)
+        if name in (core or ()):
+            raise PluginError(f"its halo runs along {name!r}, which it gets whole")
+        width = max(_halo_width(amount, values) for values in variants)
+        others = [each for each in dataset.names if core is not None and each not in (name, *core)]
+        if width and others and (spec.wants_scan or len(spec.inputs) > 1 or len(spec.outputs) != 1):
+            raise InputError(
+                f"it needs neighbours along {name} and is run for every position along {', '.join(others)}; "
+                "that works only for one input, one output and no Scan"
+            )
         if width:
             return name, width
     return "", 0
+
+
+def _halo_width(amount: int | str, values: Mapping[str, Any]) -> int:
+    if not isinstance(amount, str):
+        return int(amount)
+    value = values.get(amount)
+    if value is None:
+        raise InputError(
+            "the neighbouring slices that it needs follow from this value: give a number", parameter=amount
+        )
+    return int(value) // 2
 
 
 def variants_of(sweeps: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], ...]:

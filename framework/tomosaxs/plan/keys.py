@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tomosaxs.plugin import PluginSpec
 
 _PACKAGES = (
@@ -100,6 +102,24 @@ def _file_of(name: str, importer: Path) -> Path | None:
     return found if found.is_file() else None
 
 
+def shown_values(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON-like values: files by their content, arrays by all of their bytes."""
+    files = {declared.name for declared in spec.parameters if declared.is_file}
+    return {name: _shown(value, name in files) for name, value in values.items()}
+
+
+def _shown(value: Any, is_file: bool) -> Any:
+    if isinstance(value, Path) and is_file:
+        return file_digest(value)
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
+    if isinstance(value, Mapping):
+        return [[repr(key), _shown(each, is_file)] for key, each in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [_shown(each, is_file) for each in value]
+    return repr(value)
+
+
 def step_key(
     spec: PluginSpec,
     values: Mapping[str, Any],
@@ -108,17 +128,12 @@ def step_key(
     more: Mapping[str, Any],
 ) -> str:
     """Return the key of what a step makes."""
-    shown = {}
-    for name, value in values.items():
-        declared = spec.parameters.get(name)
-        is_file = declared is not None and declared.is_file and isinstance(value, Path)
-        shown[name] = file_digest(value) if is_file else repr(value)
     return digest(
         {
             "plugin": spec.name,
             "source": source_digest(spec.file),
             "versions": versions(),
-            "parameters": shown,
+            "parameters": shown_values(spec, values),
             "inputs": list(inputs),
             "estimates": dict(estimates),
             **more,

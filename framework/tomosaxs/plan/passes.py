@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tomosaxs.dataset import Dataset
 from tomosaxs.errors import InputError
-from tomosaxs.plan.infer import outputs_of, selection_of
+from tomosaxs.plan.infer import outputs_of, selection_of, sliced_renames
 from tomosaxs.plan.model import Node, Pass, PlannedStep
 
 SHARE_FRACTION = 0.5
@@ -33,37 +33,30 @@ class PassBuilder:
         """Put a step into the open section, or close it and begin another."""
         if self.open is not None and not self._joins(self.open, step):
             self.close()
-        if self.open is None:
-            self.open = Pass("section")
-        section = self.open
-        for position, node in enumerate(step.inputs):
-            section.sliced.setdefault(node, step.required_slicing(position) or ())
+        section = self.open or Pass("section")
         if not section.fixed:
             self._fix(section, step)
-        for node in step.outputs:
-            section.sliced[node] = _sliced_output(step, section)
+        slicings = _slicings(section, step)
+        _check_alike(section, step, slicings)
+        section.sliced.update(zip(step.inputs, slicings, strict=True))
+        section.sliced.update(_sliced_outputs(step, section))
         section.steps.append(step)
+        self.open = section
         if step.swept:
             self.close()
 
     def _joins(self, section: Pass, step: PlannedStep) -> bool:
-        made = set(section.produced)
-        for position, node in enumerate(step.inputs):
+        if not section.fixed:
+            made, first = set(section.produced), next(iter(section.sliced))
+            wanted = {step.required_slicing(position) for position in range(len(step.inputs))} - {None}
+            alike = (node in made or _shape(node.dataset) == _shape(first.dataset) for node in step.inputs)
+            return len(wanted) <= 1 and all(alike)
+        for position, (node, names) in enumerate(zip(step.inputs, _slicings(section, step), strict=True)):
             required = step.required_slicing(position)
-            if not section.fixed:
-                first = next(iter(section.sliced))
-                if node not in made and _shape(node.dataset) != _shape(first.dataset):
-                    return False
-                continue
-            if node in section.sliced:
-                if required is not None and required != section.sliced[node]:
-                    return False
-            else:
-                names = required or section.sliced[next(iter(section.sliced))]
-                if any(name not in node.dataset.names for name in names):
-                    return False
-                if tuple(node.dataset.axis(name).size for name in names) != section.sizes:
-                    return False
+            if required is not None and required != names:
+                return False
+            if _sizes(node.dataset, names) != section.sizes:
+                return False
         return True
 
     def _fix(self, section: Pass, step: PlannedStep) -> None:
@@ -89,9 +82,6 @@ class PassBuilder:
         if not section.fixed:
             dataset = section.steps[0].inputs[0].dataset
             self._slice(section, dataset, dataset.names[: max(1, len(dataset.axes) - 2)])
-        for node in section.sliced:
-            if not section.sliced[node]:
-                section.sliced[node] = section.sliced[section.steps[0].inputs[0]]
         self.done.append(section)
         self.open = None
 
@@ -163,9 +153,8 @@ class PassBuilder:
                 self.make_node(old.name, dataset=new, key=old.key, made_by=repeated)
                 for old, new in zip(original.outputs, made, strict=True)
             )
-            for old, new in zip(original.outputs, repeated.outputs, strict=True):
-                versions[old] = new
-                one.sliced[new] = _sliced_output(repeated, one)
+            versions.update(zip(original.outputs, repeated.outputs, strict=True))
+            one.sliced.update(_sliced_outputs(repeated, one))
             one.steps.append(repeated)
         step.inputs = (versions[node],)
         one.estimator = step
@@ -186,12 +175,51 @@ def _shape(dataset: Dataset) -> tuple[tuple[str, int], ...]:
     return tuple((axis.name, axis.size) for axis in dataset.axes)
 
 
-def _sliced_output(step: PlannedStep, section: Pass) -> tuple[str, ...]:
-    """Return the output's sliced axes: the input's, renamed as the output pattern says."""
-    node = step.inputs[0]
-    names = section.sliced[node]
-    if not step.outputs:
-        return names
-    have = step.outputs[0].dataset.names
-    renames = dict(step.spec.outputs[0].renames)
-    return tuple(renames[name] if renames.get(name) in have else name for name in names)
+def _sizes(dataset: Dataset, names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Return the sizes of the named axes, None where one does not exist."""
+    if any(name not in dataset.names for name in names):
+        return None
+    return tuple(dataset.axis(name).size for name in names)
+
+
+def _slicings(section: Pass, step: PlannedStep) -> list[tuple[str, ...]]:
+    """Return how every input of a step is sliced in a section; a pointwise one like the others."""
+    found = [
+        section.sliced[node] if node in section.sliced else step.required_slicing(position)
+        for position, node in enumerate(step.inputs)
+    ]
+    known = [names for names in (*found, *section.sliced.values()) if names is not None]
+    return [names if names is not None else known[0] if known else () for names in found]
+
+
+def _check_alike(section: Pass, step: PlannedStep, slicings: list[tuple[str, ...]]) -> None:
+    """Refuse inputs that cannot be cut into the same slices."""
+    first = step.inputs[0]
+    taken: dict[Node, tuple[str, ...]] = {}
+    for node, names in zip(step.inputs, slicings, strict=True):
+        if taken.setdefault(node, names) != names:
+            raise InputError(
+                f"it takes {node.name} twice and would need it sliced in two ways; give it a copy of its own"
+            )
+        if not section.fixed and _shape(node.dataset) != _shape(first.dataset):
+            raise InputError(f"its inputs differ: {_described(first)}, {_described(node)}")
+        if section.fixed and _sizes(node.dataset, names) != section.sizes:
+            raise InputError(
+                f"its inputs cannot be cut into the same slices: {_described(first)}, sliced along "
+                f"({', '.join(slicings[0])}); {_described(node)}"
+            )
+
+
+def _described(node: Node) -> str:
+    return f"{node.name} has (" + ", ".join(f"{name}: {size}" for name, size in _shape(node.dataset)) + ")"
+
+
+def _sliced_outputs(step: PlannedStep, section: Pass) -> dict[Node, tuple[str, ...]]:
+    """Return the outputs' sliced axes: the first input's, renamed as the pattern of each output says."""
+    names = section.sliced[step.inputs[0]]
+    found = {}
+    for pattern, node in zip(step.spec.outputs, step.outputs, strict=True):
+        renames = sliced_renames(pattern, names)
+        have = node.dataset.names
+        found[node] = tuple(renames[name] if renames.get(name) in have else name for name in names)
+    return found

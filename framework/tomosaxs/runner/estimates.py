@@ -13,7 +13,7 @@ from tomosaxs.codec import decode, encode
 from tomosaxs.errors import StepError, Stop
 from tomosaxs.plan import Pass, PlannedStep
 from tomosaxs.plugin import Estimate
-from tomosaxs.runner.call import parameters_of, scan_of
+from tomosaxs.runner.call import parameters_of, scan_of, to_core
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.sections import PassRunner
 
@@ -36,8 +36,8 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
         raise context.fail(step, error, "its parameters") from error
     parts: list[Any] = []
     for start, end in block_ranges(low, high, size):
-        pieces = runner.carry(start, end)[step.inputs[0]]
-        block = pieces[0][0]
+        block, _ = runner.carry(start, end)[step.inputs[0]][0]
+        block = to_core(block, step.inputs[0].dataset, one.sliced[step.inputs[0]], step.cores[0])
         if step.spec.streaming:
             for first in range(start, end, tile):
                 last = min(first + tile, end)
