@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -29,6 +30,11 @@ def _title(path: Path) -> str:
     return ""
 
 
+def _has(text: str, word: str) -> bool:
+    """Return whether a word of the text begins with `word`: ``ring`` finds rings, not during."""
+    return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None
+
+
 @click.command(name="list")
 @click.argument("words", nargs=-1)
 def list_plugins(words: tuple[str, ...]) -> None:
@@ -44,7 +50,7 @@ def list_plugins(words: tuple[str, ...]) -> None:
     for name, path in shipped_lists().items():
         rows.append(("list", name, f"{_title(path)} ({path})", "", path.read_text()))
     wanted = [word.lower() for word in words]
-    found = [row for row in rows if all(word in " ".join(row).lower() for word in wanted)]
+    found = [row for row in rows if all(_has(" ".join(row).lower(), word) for word in wanted)]
     if not found:
         everything = {part for row in rows for part in row[1].replace(":", " ").split()}
         raise InputError(f"nothing has the words {' '.join(words)!r}{did_you_mean(words[0], everything)}")

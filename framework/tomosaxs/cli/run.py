@@ -86,7 +86,7 @@ def run(
     advice = pinned_warning(ranks_on_node())
     if advice and launcher_rank() == 0:
         console(f"tomosaxs: {advice}")
-    result = run_list(
+    run_list(
         process_list,
         inputs=inputs,
         settings=settings,
@@ -98,25 +98,4 @@ def run(
         keep_work=keep_work,
         threads=int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1),
     )
-    from tomosaxs.communicator import world
-
-    if world().rank == 0:
-        for line in farewell(result):
-            console(line)
     return 0
-
-
-def farewell(result: Any) -> list[str]:
-    """Return the closing lines: what was made and how to look at it."""
-
-    def shown(path: Path) -> str:
-        relative = os.path.relpath(path)
-        return str(path) if relative.startswith("..") else relative
-
-    lines = [f"done in {result.seconds:.1f} s: {shown(result.path)}, {shown(result.folder / 'report.html')}"]
-    lines.extend(f"files: {shown(folder)}" for folder in result.side_outputs)
-    lines.append(
-        f"look: open {shown(result.folder / 'report.html')} in a browser, "
-        f"or {shown(result.path)} with `silx view` or h5web"
-    )
-    return lines

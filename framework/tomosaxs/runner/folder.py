@@ -131,3 +131,9 @@ def note_state(folder: Path, state: str, text: str) -> None:
     """Leave a note on how the run ended, for ``--resume`` and for people."""
     if (folder / ".work").is_dir():
         (folder / ".work" / "state.json").write_text(json.dumps({"state": state, "text": text}))
+
+
+def shown(path: Path) -> str:
+    """Return a path as a user would write it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

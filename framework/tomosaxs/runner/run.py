@@ -22,7 +22,7 @@ from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.estimates import run_estimate, save_estimate
-from tomosaxs.runner.folder import RESULT, SIDE_KEY, TOLD, Lock, clear_work, first_to_tell, prepare, remove_work
+from tomosaxs.runner.folder import RESULT, SIDE_KEY, TOLD, Lock, clear_work, first_to_tell, prepare, remove_work, shown
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
@@ -88,6 +88,7 @@ class Run:
                 SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
                 for s in result.datasets
             ]
+            self._farewell(result)
             status.finished()
         except BaseException as error:
             status.failed()
@@ -109,6 +110,14 @@ class Run:
                 handle.write(f"failed: {text}\n")
         except OSError:  # a full disk, for instance; the message goes to the screen anyhow
             return
+
+    def _farewell(self, result: Result) -> None:
+        """Say what was made and how to look at it."""
+        report = shown(result.folder / "report.html")
+        self.log(f"done in {result.seconds:.1f} s: {shown(result.path)}, {report}")
+        for folder in result.side_outputs:
+            self.log(f"files: {shown(folder)}")
+        self.log(f"look: open {report} in a browser, or {shown(result.path)} with `silx view` or h5web")
 
     def _agree(self, action: Any) -> None:
         """Do something on rank 0; a failure there is a failure of all ranks, with the same message."""

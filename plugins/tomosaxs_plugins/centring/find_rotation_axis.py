@@ -150,7 +150,7 @@ class FindRotationAxis:
     def _plea(self, found: AxisEstimate, axis: float, candidates: list[tuple[float, float]]) -> str:
         """Return why the run stops and how to go on."""
         lines = [
-            f"the rotation axis is not certain: {axis:.2f} px with confidence {found.confidence:.2f} "
+            f"the rotation axis is not certain: {axis:.2f} px with confidence {found.confidence:.3g} "
             f"(asked for: {self.minimum_confidence:g})",
             *(f"  {message}" for message in found.messages),
             "look at candidate_axes.png and choose, for instance with one of:",
