@@ -171,7 +171,9 @@ def reconstruct(
         mask_ratio=mask,
     )
     pixel = pixel_size(scan.dataset)
-    return volume if pixel is None else volume * np.float32(1.0 / pixel)
+    if pixel is not None:
+        np.multiply(volume, np.float32(1.0 / pixel), out=volume)
+    return volume
 
 
 def _refuse_nan(data: Sinograms, scan: Scan) -> None:
