@@ -35,9 +35,7 @@ def load(path: str) -> tuple[np.ndarray, np.ndarray, float]:
             np.flatnonzero(key == 1)[side]
             for side in (np.flatnonzero(key == 1) < first, np.flatnonzero(key == 1) > last)
         ]
-        before, after = (
-            frames[group[0] : group[-1] + 1].mean(axis=0, dtype=np.float32) - dark for group in flats
-        )
+        before, after = (frames[group[0] : group[-1] + 1].mean(axis=0, dtype=np.float32) - dark for group in flats)
         start, end = (group.mean() for group in flats)
         data = frames[first : last + 1].astype(np.float32)
     data -= dark
@@ -62,9 +60,7 @@ def reconstruct(data: np.ndarray, axis: float, angles: np.ndarray, library: str,
     if library == "tomopy":
         import tomopy
 
-        volume = tomopy.recon(
-            data, angles, center=axis, algorithm="gridrec", filter_name="ramlak", ncore=cores
-        )
+        volume = tomopy.recon(data, angles, center=axis, algorithm="gridrec", filter_name="ramlak", ncore=cores)
         return np.asarray(volume)
     if library == "algotom":
         from algotom.rec.reconstruction import fbp_reconstruction
@@ -92,9 +88,7 @@ def default_library() -> str:
 
 def main() -> None:
     """Run the chain and print time and memory."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan")
     parser.add_argument("-o", "--output", default="volume_by_hand.h5")
     parser.add_argument("--library", choices=["astra", "algotom", "tomopy"], default=default_library())

@@ -14,9 +14,7 @@ from tomosaxs.testing.scans import ScanSettings, micro_ct_scan
 
 def main() -> None:
     """Write the scan and its truth beside it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path, help="NXtomo file to write")
     parser.add_argument("--projections", type=int, default=721)
     parser.add_argument("--rows", type=int, default=128)
