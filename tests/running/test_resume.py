@@ -11,7 +11,6 @@ import pytest
 from running_commands import here, same, values
 
 import tomosaxs
-from tomosaxs.plan import keys
 
 FIND = """\
   - plugin: ./own.py:blur
@@ -135,5 +134,23 @@ def test_what_was_cut_off_or_has_changed_is_not_used(make_list, tmp_path, scan) 
     same(first, values(out))
     own = tmp_path / "own.py"
     own.write_text(own.read_text() + "\n# another version\n")
-    keys.file_digest.cache_clear()  # one process reads a plugin once
     assert passes(resume=True) == ["pass 1", "pass 2"]
+
+
+def test_a_resumed_run_that_fails_leaves_the_older_result(make_list, tmp_path) -> None:
+    """It reads what is finished from the older result, and must not write there."""
+    fails = """
+@plugin
+def last(data: Projections, *, fail: bool = False) -> Projections:
+    "Fail on demand."
+    if fail:
+        raise RuntimeError("on demand")
+    return data
+"""
+    listing = make_list("  - plugin: ./own.py:blur\n    save: true\n  - plugin: ./own.py:last\n    save: true\n", fails)
+    out = tmp_path / "out"
+    here(listing, out)
+    before = (out / "result.nxs").read_bytes()
+    with pytest.raises(tomosaxs.StepError, match="on demand"):
+        here(listing, out, resume=True, settings=["last.fail=true"])
+    assert (out / "result.nxs").read_bytes() == before

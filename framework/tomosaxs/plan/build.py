@@ -16,7 +16,7 @@ from tomosaxs.plan.infer import (
     swept_dataset,
     variants_of,
 )
-from tomosaxs.plan.keys import digest, sampled_digest, shown_values, step_key
+from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key
 from tomosaxs.plan.memory import Options, size_blocks
 from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -163,7 +163,8 @@ class _Builder:
         fields = {name: ref.field for name, ref in checked.postponed.items()}
         # two steps that write the same files write them into folders of their own
         label = "" if spec.outputs or spec.kind == "estimator" else step.label
-        more = {"variants": [shown_values(spec, each) for each in variants], "fields": fields, "label": label}
+        shown = [{"parameters": shown_values(spec, each), "backend": backend_key(spec, each)} for each in variants]
+        more = {"variants": shown, "fields": fields, "label": label}
         step.key = step_key(spec, values, [node.key for node in inputs], used, more)
         made = outputs_of(spec, datasets, cores, values)
         if entry.sweeps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -14,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tomosaxs import registry
 from tomosaxs.plugin import PluginSpec
+from tomosaxs.source_code import file_digest, source_files
 
 _PACKAGES = (
     "tomosaxs", "numpy", "scipy", "numba", "numexpr", "h5py", "astra-toolbox", "pyFAI", "tomopy", "hdf5plugin",
@@ -26,12 +27,6 @@ def digest(value: Any) -> str:
     """Return the key of a JSON-like value."""
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a whole (small) file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
 def sampled_digest(path: Path) -> str:
@@ -59,47 +54,20 @@ def versions() -> dict[str, str]:
 
 def source_digest(path: Path | None) -> str:
     """Return the key of a plugin's source file and of the files beside it that it imports."""
-    if path is None or not path.is_file():
-        return "no source"
-    seen: dict[Path, str] = {}
-    _collect(path.resolve(), seen)
-    return digest({str(found): key for found, key in sorted(seen.items())})
+    found = source_files(path)
+    return digest({str(file): key for file, key in sorted(found.items())}) if found else "no source"
 
 
-def _collect(path: Path, seen: dict[Path, str]) -> None:
-    if path in seen:
-        return
-    seen[path] = file_digest(path)
-    try:
-        tree = ast.parse(path.read_bytes())
-    except SyntaxError:
-        return
-    for name in _imported(tree):
-        found = _file_of(name, path)
-        if found is not None:
-            _collect(found, seen)
-
-
-def _imported(tree: ast.AST) -> Iterable[str]:
-    for item in ast.walk(tree):
-        if isinstance(item, ast.Import):
-            yield from (alias.name for alias in item.names)
-        elif isinstance(item, ast.ImportFrom) and item.module:
-            yield item.module
-            yield from (f"{item.module}.{alias.name}" for alias in item.names)
-
-
-def _file_of(name: str, importer: Path) -> Path | None:
-    """Return the source of a module that lies beside the importer or in the same package."""
-    beside = importer.parent / (name.split(".")[0] + ".py")
-    if beside.is_file():
-        return beside
-    package = name.split(".")[0]
-    if package not in importer.parts or package == "tomosaxs":
-        return None
-    root = Path(*importer.parts[: importer.parts.index(package)])
-    found = root.joinpath(*name.split(".")).with_suffix(".py")
-    return found if found.is_file() else None
+def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the source of the backend that a step uses and the versions of the packages it needs."""
+    entry = registry.backends(spec.name).get(str(values.get("backend")))
+    if entry is None:
+        return {}
+    module = importlib.util.find_spec(entry.target.partition(":")[0])
+    origin = Path(module.origin) if module is not None and module.origin else None
+    packages = importlib.metadata.packages_distributions()
+    needed = sorted({name for need in entry.needs for name in packages.get(need, ())})
+    return {"source": source_digest(origin), **{name: importlib.metadata.version(name) for name in needed}}
 
 
 def shown_values(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +101,7 @@ def step_key(
             "plugin": spec.name,
             "source": source_digest(spec.file),
             "versions": versions(),
+            "backend": backend_key(spec, values),
             "parameters": shown_values(spec, values),
             "inputs": list(inputs),
             "estimates": dict(estimates),

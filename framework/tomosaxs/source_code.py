@@ -1,0 +1,84 @@
+"""Which source files a plugin consists of, and a key of their content."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+_Import = tuple[int, str]
+"""Level (0: absolute, 1: ``from . import``, ...) and dotted name."""
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a whole (small) file, read again once it has changed."""
+    try:
+        status = path.stat()
+        return _digest(path, status.st_size, status.st_mtime_ns) if path.is_file() else "absent"
+    except FileNotFoundError:
+        return "absent"
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, size: int, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def source_files(path: Path | None) -> dict[Path, str]:
+    """Return a plugin's source file and those of its folder or package that it imports, with their sha256."""
+    found: dict[Path, str] = {}
+    waiting = [path.resolve()] if path is not None and path.is_file() else []
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found[file] = file_digest(file)
+        for imported in _imports(file, found[file]):
+            waiting.extend(_files_of(imported, file))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _imports(path: Path, digest: str) -> tuple[_Import, ...]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # the import tells, with its line
+        return ()
+    return tuple(_imported(tree))
+
+
+def _imported(tree: ast.AST) -> Iterator[_Import]:
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Import):
+            yield from ((0, alias.name) for alias in item.names)
+        elif isinstance(item, ast.ImportFrom):
+            if item.module:
+                yield item.level, item.module
+            inside = f"{item.module}." if item.module else ""
+            yield from ((item.level, inside + alias.name) for alias in item.names)
+
+
+def _files_of(imported: _Import, importer: Path) -> Iterator[Path]:
+    """Yield the sources that an import reads: a module's, and those of the packages around it."""
+    level, name = imported
+    words = name.split(".")
+    for root in _roots(level, words[0], importer):
+        place, found = root, []
+        for word in words:
+            place = place / word
+            found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
+        yield from found
+        if found:
+            return
+
+
+def _roots(level: int, package: str, importer: Path) -> Iterator[Path]:
+    """Yield the folders in which an imported name may lie: beside the importer, or around its package."""
+    if level:
+        yield importer.parents[min(level, len(importer.parents)) - 1]
+        return
+    yield importer.parent
+    if package != "tomosaxs":  # the framework counts by its version
+        yield from (folder.parent for folder in importer.parents if folder.name == package)
