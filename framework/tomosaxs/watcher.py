@@ -57,6 +57,8 @@ class RankStatus:
         self._write()
 
     def _write(self) -> None:
+        if self._file < 0:
+            return
         # one write of constant size at the same place: cheap, never torn, and no disk can fill up through it
         text = self._text[: _RECORD - 1]
         os.pwrite(self._file, (self._state + text).ljust(_RECORD, b"\0"), 0)
@@ -69,12 +71,18 @@ class RankStatus:
     def finished(self) -> None:
         """Say that this rank has done its work; its end is nothing to report."""
         self._state = _FINISHED
-        self._write()
+        self._close()
 
     def failed(self) -> None:
         """Say that this rank has told what went wrong itself; the watcher ends the others without a word."""
         self._state = _FAILED
+        self._close()
+
+    def _close(self) -> None:
         self._write()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def read_status(path: Path | str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ class Checksums:
         self.before = {path: _stamp(path) for path in self.files}
         self.sums: dict[Path, str] = {}
         self.thread: threading.Thread | None = None
+        self.fault = ""
 
     def start(self, here: bool) -> None:
         """Begin, where `here` is true, in a thread of its own (hashing leaves the interpreter free)."""
@@ -28,9 +29,13 @@ class Checksums:
     def _run(self) -> None:
         for path in self.files:
             found = hashlib.sha256()
-            with path.open("rb") as handle:
-                while chunk := handle.read(1 << 22):
-                    found.update(chunk)
+            try:
+                with path.open("rb") as handle:
+                    while chunk := handle.read(1 << 22):
+                        found.update(chunk)
+            except OSError as error:
+                self.fault = f"input {path} cannot be read to its end: {error}"
+                return
             self.sums[path] = found.hexdigest()
 
     def wait(self) -> dict[Path, str]:
@@ -39,10 +44,12 @@ class Checksums:
         Raises
         ------
         InputError
-            When a file changed since the run began.
+            When a file cannot be read or changed since the run began.
         """
         if self.thread is not None:
             self.thread.join()
+        if self.fault:
+            raise InputError(self.fault)
         for path, before in self.before.items():
             if _stamp(path) != before:
                 raise InputError(f"input {path} changed while it was read; run again once it is complete")

@@ -16,7 +16,7 @@ from tomosaxs.errors import InputError
 RESULT = "result.nxs"
 TOLD = "told"
 SIDE_KEY = ".key"
-"""File in the folder of a saving step: the content key of what lies there."""
+"""File in the folder of a saving step: the content key of what lies there, then one written file a line."""
 
 
 class Lock:
@@ -109,6 +109,28 @@ def first_to_tell(folder: Path) -> bool:
     except OSError:  # the disk may be what failed
         return True
     return True
+
+
+def side_files(place: Path) -> tuple[str, list[str]]:
+    """Return the content key of what a saving step left in a folder, and its files; empty where it left nothing."""
+    mark = place / SIDE_KEY
+    key, *names = mark.read_text().split("\n") if mark.is_file() else [""]
+    return key, names
+
+
+def move_side_files(made: Path, target: Path, key: str) -> None:
+    """Put a saving step's new files in place of its old ones; what others laid beside them stays."""
+    names = sorted(str(path.relative_to(made)) for path in made.rglob("*") if not path.is_dir())
+    target.mkdir(exist_ok=True)
+    _, old = side_files(target)
+    (target / SIDE_KEY).write_text("\n".join(["", *sorted({*old, *names})]))  # no key: not whole until all are there
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(made / name, target / name)
+    for name in set(old) - set(names):
+        (target / name).unlink(missing_ok=True)
+    (target / SIDE_KEY).write_text("\n".join([key, *names]))
+    shutil.rmtree(made)
 
 
 def clear_work(folder: Path) -> None:

@@ -12,7 +12,7 @@ from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import load_estimate
-from tomosaxs.runner.folder import RESULT, SIDE_KEY
+from tomosaxs.runner.folder import RESULT, side_files
 from tomosaxs.store import Store
 
 
@@ -97,11 +97,12 @@ def _files_there(context: Context, step: PlannedStep) -> bool:
     """Return whether a saving step's files were finished, by a run that was cut short or by one that ended well."""
     if (context.home(step.key) / "done.json").is_file():
         return True
-    mark = context.folder / step.label / SIDE_KEY
-    return mark.is_file() and mark.read_text() == step.key
+    place = context.folder / step.label
+    key, names = side_files(place)
+    return key == step.key and all((place / name).exists() for name in names)
 
 
-def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str]) -> list[Pass]:
+def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str], resume: bool) -> list[Pass]:
     """Walk back from what the result needs; a pass whose outputs are all there is left out."""
     needed: set[Node] = set()
     chosen: list[Pass] = []
@@ -110,7 +111,7 @@ def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str]) 
             run = one.estimator.label not in have_estimates
         else:
             files = [step for step in one.steps if not step.outputs]
-            unfinished = [step for step in files if not _files_there(context, step)]
+            unfinished = [step for step in files if not (resume and _files_there(context, step))]
             saved = any(node.saved_as and node not in ready for node in one.stores)
             run = saved or bool(unfinished) or any(node in needed for node in one.stores)
         if run:

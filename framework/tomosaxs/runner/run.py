@@ -22,7 +22,18 @@ from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.estimates import run_estimate, save_estimate
-from tomosaxs.runner.folder import RESULT, SIDE_KEY, TOLD, Lock, clear_work, first_to_tell, prepare, remove_work, shown
+from tomosaxs.runner.folder import (
+    RESULT,
+    SIDE_KEY,
+    TOLD,
+    Lock,
+    clear_work,
+    first_to_tell,
+    move_side_files,
+    prepare,
+    remove_work,
+    shown,
+)
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
@@ -197,7 +208,7 @@ class Run:
                 kept = known_estimate(self.context, one)
                 if kept is not None and one.estimator is not None:
                     estimates[one.estimator.label] = estimate_to_plain(kept)
-        left = passes_to_run(self.context, ready, set(estimates))
+        left = passes_to_run(self.context, ready, set(estimates), self.resume)
         return {
             "ready": [node.number for node in ready],
             "stores": {
@@ -315,8 +326,8 @@ class Run:
                 place = where_in(out.spec.file, error)
                 raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
         extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
-        self._move_side_outputs(result)
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
+        self._move_side_outputs(result)
         for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
             os.replace(path, self.folder / path.name)
         self.context.hooks.after_run(plan=self.plan, output=self.folder)
@@ -330,12 +341,8 @@ class Run:
             made = self.context.home(step.key) / "files"
             target = self.folder / step.label
             if made.is_dir():
-                if target.exists():
-                    shutil.rmtree(target)
-                (made / SIDE_KEY).write_text(step.key)
-                os.replace(made, target)
-            if target.is_dir():
-                result.side_outputs.append(target)
+                move_side_files(made, target, step.key)
+            result.side_outputs.append(target)
 
     def _leave_pictures(self, stop: Stop) -> None:
         from tomosaxs.report.pictures import write_png

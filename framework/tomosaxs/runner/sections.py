@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from tomosaxs.blocks import block_ranges, read_block, share, write_block
@@ -125,7 +126,10 @@ def run_section(context: Context, one: Pass) -> None:
     if comm.rank == 0:
         for step in one.steps:
             if not step.outputs:
-                (context.home(step.key) / "files").mkdir(parents=True, exist_ok=True)
+                home = context.home(step.key)
+                (home / "done.json").unlink(missing_ok=True)
+                shutil.rmtree(home / "files", ignore_errors=True)  # of a run that was cut short
+                (home / "files").mkdir(parents=True)
     comm.barrier()
     targets = {node: node.store.open("r+") for node in writes if node.store is not None}
     runner = PassRunner(context, one)

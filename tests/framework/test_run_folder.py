@@ -1,0 +1,116 @@
+"""What stays and what goes in the folder of a run; nothing is left open behind it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tomosaxs
+from tomosaxs import InputError
+from tomosaxs.result import Result
+from tomosaxs.runner.checksums import Checksums
+
+PLUGINS = """
+from pathlib import Path
+import numpy as np
+from tomosaxs import Projections, Scan, Source, loader, plugin
+from tomosaxs.dataset import ArrayReader, Axis, Dataset
+
+@loader
+def array(path: Path) -> Source:
+    "A stack of frames."
+    values = np.load(path)
+    axes = tuple(Axis(n, s) for n, s in zip(("rotation_angle", "detector_y", "detector_x"), values.shape))
+    return Source(Dataset(axes, values.dtype), ArrayReader(values), files=(path,))
+
+@plugin
+def write(data: Projections, scan: Scan, *, prefix: str = "frame") -> None:
+    "One file a frame."
+    for number, frame in zip(scan.index, data):
+        np.save(scan.output / f"{prefix}{number}.npy", frame)
+
+@plugin
+def same(data: Projections) -> Projections:
+    "The data."
+    return data
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Result]:
+    """Run one step over five frames into tmp_path/out."""
+    (tmp_path / "own.py").write_text(PLUGINS)
+    np.save(tmp_path / "frames.npy", np.arange(60, dtype=np.float32).reshape(5, 3, 4))
+
+    def go(step: str = "write", **options: Any) -> Result:
+        text = f"""input: {{tomo: {{plugin: {tmp_path}/own.py:array, path: {tmp_path}/frames.npy}}}}
+steps:
+  - {{plugin: {tmp_path}/own.py:{step}}}
+"""
+        return tomosaxs.run(text, output=tmp_path / "out", log=lambda line: None, **options)
+
+    return go
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".key")
+
+
+def test_files_of_others_beside_written_ones_stay(run: Callable[..., Result], tmp_path: Path) -> None:
+    place = tmp_path / "out" / "write"
+    run()
+    (place / "notes.txt").write_text("mine")
+    run("write, prefix: new")
+    assert names(place) == sorted(["notes.txt", *(f"new{number}.npy" for number in range(5))])
+
+
+def test_written_files_come_again(run: Callable[..., Result], tmp_path: Path) -> None:
+    """Without --resume always; with it where one is gone."""
+    file = tmp_path / "out" / "write" / "frame3.npy"
+    run()
+    for options in ({}, {"resume": True}):
+        file.unlink()
+        run(**options)
+        assert np.array_equal(np.load(file), np.arange(36, 48, dtype=np.float32).reshape(3, 4))
+    file.write_bytes(b"broken")
+    run()
+    assert np.load(file).shape == (3, 4)
+
+
+def test_half_written_files_of_a_run_that_was_cut_short_go(run: Callable[..., Result], tmp_path: Path) -> None:
+    run(keep_work=True)
+    (home,) = [path.parent for path in (tmp_path / "out" / ".work").glob("*/done.json")]
+    (home / "done.json").unlink()
+    (home / "files").mkdir()
+    (home / "files" / "frame9.npy").write_bytes(b"half")
+    (tmp_path / "out" / "write" / ".key").write_text("")
+    run(resume=True)
+    assert names(tmp_path / "out" / "write") == [f"frame{number}.npy" for number in range(5)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc tells what is open")
+def test_nothing_stays_open_after_a_run(run: Callable[..., Result]) -> None:
+    run("same")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        run("same")
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_an_input_that_cannot_be_read_to_its_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "scan.nxs"
+    file.write_bytes(b"values")
+    sums = Checksums([file])
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(Path, "open", fail)
+    sums.start(True)
+    with pytest.raises(InputError, match=r"scan\.nxs cannot be read to its end: input/output error"):
+        sums.wait()
