@@ -149,13 +149,16 @@ class FindRotationAxis:
 
     def _plea(self, found: AxisEstimate, axis: float, candidates: list[tuple[float, float]]) -> str:
         """Return why the run stops and how to go on."""
+        known = np.isfinite(axis)
         lines = [
             f"the rotation axis is not certain: {axis:.2f} px with confidence {found.confidence:.3g} "
-            f"(asked for: {self.minimum_confidence:g})",
+            f"(asked for: {self.minimum_confidence:g})"
+            if known
+            else "the rotation axis was not found",
             *(f"  {message}" for message in found.messages),
             "look at candidate_axes.png and choose, for instance with one of:",
             *(f"  --set {{step}}.value={place:.2f}" for place, _ in candidates[:8] if np.isfinite(place)),
-            "or go on with the best guess:  --set {step}.on_low_confidence=warn",
+            *(["or go on with the best guess:  --set {step}.on_low_confidence=warn"] if known else []),
         ]
         return "\n".join(lines)
 

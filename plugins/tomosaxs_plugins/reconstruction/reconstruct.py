@@ -63,8 +63,20 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
             raise InputError(
                 f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}"
             )
+        _refuse_iterations(asked, algorithm, parameters["iterations"])
         return {}
-    return {"backend": _automatic(algorithm)}
+    name = _automatic(algorithm)
+    _refuse_iterations(name, algorithm, parameters["iterations"])
+    return {"backend": name}
+
+
+def _refuse_iterations(name: str, algorithm: str, iterations: int | None) -> None:
+    """Refuse a number of iterations for an algorithm that has none."""
+    if iterations is not None and algorithm in (*backends("reconstruct")[name].load().filtered, "backproject"):
+        raise InputError(
+            f"algorithm {algorithm} of backend {name} has no iterations: leave them out, or choose another algorithm",
+            parameter="iterations",
+        )
 
 
 def _automatic(algorithm: str) -> str:
