@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tomosaxs import registry
 from tomosaxs.testing import check_plugin
 
 # Parameters to try, by plugin; the data are the example of the pattern of the plugin's first input.
+# IMAGE stands for a file with an image as large as the frames of that example.
+IMAGE = Path("image.npy")
 CASES: dict[str, list[dict[str, Any]]] = {
+    "angular_efficiency": [{"attenuation": 2960.0, "thickness": 450e-6}],
     "azimuthal_integrate": [
         {"bins": 20},
         {"bins": 20, "mask_above": 60.0, "normalise": "monitor", "error_model": "poisson"},
         {"bins": 20, "splitting": "no", "azimuth_range": [0.0, 90.0], "polarization": 0.95, "unit": "2theta_deg"},
     ],
+    "background_frame": [{"background": IMAGE}, {"background": IMAGE, "scale": "monitor"}],
+    "background_subtraction": [{}, {"scale": "monitor"}],
+    "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
+    "calculate_two": [{"expression": "first - 0.5 * second / monitor"}],
+    "dark_current": [
+        {"dark": IMAGE, "dark_time": 10.0, "count_time": "monitor"},
+        {"base": 1.0, "rate": 0.5, "rate_of_flux": 0.1, "flux": "monitor", "count_time": 2.0},
+    ],
     "dark_flat_correction": [{}, {"interpolate": False}, {"monitor": True}],
+    "dead_time": [{"dead_time": 1e-3, "count_time": 3.0}, {"dead_time": 1e-5, "count_time": "monitor"}],
+    "displaced_volume": [{"fraction": 0.25}, {"fraction": "monitor"}],
     "find_open_beam": [{}, {"columns": 1}],
     "find_rotation_axis": [
         {"on_low_confidence": "warn"},
         {"on_low_confidence": "warn", "method": "correlation", "rows": 3},
         {"value": 7.25},
     ],
+    "flat_field": [{"flat": IMAGE}, {"flat": IMAGE, "scale": "none"}],
+    "flux_and_transmission": [
+        {"transmission": 0.5},
+        {"incident": 100.0, "transmitted": "monitor", "empty_beam": 0.02},
+    ],
+    "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],
+    "polarisation": [{}, {"horizontal": 0.5}],
     "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
+    "self_absorption": [
+        {"transmission": 0.3},
+        {"transmitted": "monitor", "incident": 100.0, "empty_beam": 0.02},
+    ],
+    "solid_angle": [{}, {"absolute": True}],
+    "thickness": [{"thickness": 1e-3}, {"thickness": "monitor", "minimum": 1.05}],
     "tiff_stack": [{}, {"dtype": "uint16", "limits": [0.0, 1.0]}],
 }
 
@@ -57,11 +85,13 @@ def test_no_case_is_left_of_a_plugin_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize(("name", "parameters"), _cases())
-def test_contract(name: str, parameters: dict[str, Any]) -> None:
+def test_contract(name: str, parameters: dict[str, Any], tmp_path: Path) -> None:
     entry = SHIPPED[name]
     if entry.missing():
         pytest.skip(f"{name} {entry.missing()}")
-    check_plugin(name, None, parameters)
+    if IMAGE in parameters.values():
+        np.save(tmp_path / IMAGE, 1 + np.random.default_rng(1).random((12, 16)))
+    check_plugin(name, None, {key: tmp_path / IMAGE if each is IMAGE else each for key, each in parameters.items()})
 
 
 def _backends() -> list[Any]:

@@ -23,8 +23,8 @@ AFFECTED: dict[str, set[str]] = {
     "fabio": {"azimuthal_integrate: pyfai"},
     "hdf5plugin": set(),
     "mpi4py": set(),
-    "numba": {"find_rotation_axis", "reconstruct: tomosaxs"},
-    "numexpr": {"dark_flat_correction", "minus_log", "azimuthal_integrate: pyfai"},
+    "numba": {"dead_time", "find_rotation_axis", "reconstruct: tomosaxs"},
+    "numexpr": {"calculate", "calculate_two", "dark_flat_correction", "minus_log", "azimuthal_integrate: pyfai"},
     "pyFAI": {"azimuthal_integrate: pyfai"},
     "scipy": {
         "azimuthal_integrate: pyfai",

@@ -1,0 +1,1 @@
+"""Corrections of scattering frames, from counts to a differential cross section per volume."""
