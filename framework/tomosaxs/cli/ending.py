@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from types import FrameType
@@ -14,11 +15,29 @@ import click
 
 from tomosaxs.errors import Stop, TomosaxsError
 
+_INTERRUPTED = "tomosaxs: interrupted; finished passes are kept, --resume goes on from there"
+_PATIENCE = 4.0  # seconds between a signal and the end, whatever still computes
 _OTHER_RANK_TELLS = 3.0  # seconds; it ends this rank as soon as its message is out
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
+def _asked_to_end(number: int, frame: FrameType | None) -> None:
+    """End in order; where a library's own loop does not let go, end all the same.
+
+    Python cannot leave a thread that computes in a library, and would wait for it.
+    """
+    timer = threading.Timer(_PATIENCE, _end_at_once)
+    timer.daemon = True
+    timer.start()
     raise KeyboardInterrupt(f"signal {number}")
+
+
+def _end_at_once() -> None:
+    if _first():
+        _say(_INTERRUPTED)
+    try:
+        _end_all(130)
+    finally:
+        os._exit(130)
 
 
 def guarded(command: Any, arguments: list[str]) -> int:
@@ -29,7 +48,8 @@ def guarded(command: Any, arguments: list[str]) -> int:
     int
         0 done, 1 a step failed, 2 list or input at fault, 130 interrupted.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _asked_to_end)
     debug = "--debug" in arguments
     try:
         answer = command.main(args=arguments, standalone_mode=False)
@@ -105,7 +125,7 @@ def _interrupted(debug: bool) -> int:
     if debug:
         traceback.print_exc()
     if _first():
-        _say("tomosaxs: interrupted; finished passes are kept, --resume goes on from there")
+        _say(_INTERRUPTED)
     _end_all(130)
     return 130
 

@@ -50,6 +50,12 @@ def bytes_of(text: str | None) -> float | None:
     return amount
 
 
+def _threads(text: str) -> int:
+    """Return the first number of ``OMP_NUM_THREADS``; 1 where it is none."""
+    first = text.split(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() else 1
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @list_options
 @click.option(
@@ -96,6 +102,6 @@ def run(
         memory=bytes_of(memory),
         block=block,
         keep_work=keep_work,
-        threads=int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0] or 1),
+        threads=_threads(os.environ.get("OMP_NUM_THREADS", "")),
     )
     return 0
