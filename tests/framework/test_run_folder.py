@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import tomosaxs
-from tomosaxs import InputError
+from tomosaxs import InputError, StepError
 from tomosaxs.result import Result
 from tomosaxs.runner.checksums import Checksums
 
 PLUGINS = """
 from pathlib import Path
 import numpy as np
-from tomosaxs import Projections, Scan, Source, loader, plugin
+from tomosaxs import Projections, Result, Scan, Source, loader, plugin, saver
 from tomosaxs.dataset import ArrayReader, Axis, Dataset
 
 @loader
@@ -38,6 +38,38 @@ def write(data: Projections, scan: Scan, *, prefix: str = "frame") -> None:
 def same(data: Projections) -> Projections:
     "The data."
     return data
+
+class Reader:
+    shape, dtype = (5, 3, 4), np.dtype("float32")
+
+    def __init__(self, path):
+        self.path = path
+
+    def read(self, selection):
+        if "short" in self.path.name:
+            return np.zeros((2, 3, 4), np.float32)
+        raise ValueError("a bad chunk")
+
+@loader
+def odd(path: Path) -> Source:
+    "Cannot be read."
+    axes = tuple(Axis(n, s) for n, s in zip(("rotation_angle", "detector_y", "detector_x"), Reader.shape))
+    return Source(Dataset(axes, Reader.dtype), Reader(path))
+
+@saver
+def two(result: Result, folder: Path) -> list[Path]:
+    "Two files of one name."
+    made = [folder / name / "x.txt" for name in "ab"]
+    for file in made:
+        file.parent.mkdir()
+        file.write_text("x")
+    return made
+
+@saver
+def one_folder(result: Result, folder: Path) -> list[Path]:
+    "A folder."
+    (folder / "stack").mkdir()
+    return [folder / "stack"]
 """
 
 
@@ -114,3 +146,24 @@ def test_an_input_that_cannot_be_read_to_its_end_is_told(tmp_path: Path, monkeyp
     sums.start(True)
     with pytest.raises(InputError, match=r"scan\.nxs cannot be read to its end: input/output error"):
         sums.wait()
+
+
+@pytest.mark.parametrize(("name", "message"), [("short", "2 slices came of 5"), ("other", "ValueError: a bad chunk")])
+def test_a_reader_that_fails_is_named(run: Callable[..., Result], tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "own.py").write_text(PLUGINS)
+    (tmp_path / f"{name}.npy").touch()
+    text = f"""input: {{tomo: {{plugin: {tmp_path}/own.py:odd, path: {tmp_path}/{name}.npy}}}}
+steps:
+  - {{plugin: {tmp_path}/own.py:same}}
+"""
+    with pytest.raises(StepError, match=f"step 1 same .*reading slices 0 to 4.*{message}"):
+        tomosaxs.run(text, output=tmp_path / "out", log=lambda line: None)
+
+
+@pytest.mark.parametrize(("saver", "message"), [("two", r"called x\.txt"), ("one_folder", "stack is none")])
+def test_files_of_savers_do_not_replace_each_other(
+    run: Callable[..., Result], tmp_path: Path, saver: str, message: str
+) -> None:
+    with pytest.raises(StepError, match=message):
+        run(f"same}}\noutput:\n  - {{plugin: {tmp_path}/own.py:{saver}")
+    assert not (tmp_path / "out" / "result.nxs").exists()

@@ -325,6 +325,7 @@ class Run:
                 kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
                 place = where_in(out.spec.file, error)
                 raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
+        _check_files(files)
         extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
         write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
         self._move_side_outputs(result)
@@ -351,6 +352,16 @@ class Run:
             for name, picture in stop.pictures.items():
                 write_png(self.folder / f"{name}.png", picture)
                 self.log(f"picture: {self.folder / name}.png")
+
+
+def _check_files(files: list[Path]) -> None:
+    """Refuse what cannot be moved beside result.nxs without one replacing another."""
+    names = [path.name for path in dict.fromkeys(files)]
+    for path in files:
+        if not path.is_file():
+            raise StepError(f"output: a saver returns files, {path.name} is none")
+        if names.count(path.name) > 1 or path.name in ("report.html", "run.log"):
+            raise StepError(f"output: two files would be called {path.name}")
 
 
 def _disk(plan: Plan, ready: set[Node]) -> int:

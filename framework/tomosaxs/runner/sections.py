@@ -88,7 +88,9 @@ class PassRunner:
                 self.context.set_stage(f"{step}, reading slices {first} to {last - 1} of {self.one.count}")
                 try:
                     block = read_block(self.readers[node], self.dimensions(node), first, last)
-                except (OSError, InputError) as error:
+                    if len(block) != last - first:
+                        raise InputError(f"{len(block)} slices came of {last - first}")
+                except Exception as error:  # a stranger's reader may fail in any way: named, with its place
                     raise self.context.fail(step, error, f"reading slices {first} to {last - 1}") from error
                 pieces[node] = (block, first)
         found = [pieces[node] for node in step.inputs]
