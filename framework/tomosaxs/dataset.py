@@ -135,6 +135,14 @@ class CroppedReader:
         return self.whole.read(composed)
 
 
+def is_compressed(reader: Reader) -> bool:
+    """Return whether chunks are decoded whole to read a part, as far as the reader tells (``compressed``)."""
+    inner: Any = reader
+    while hasattr(inner, "whole"):
+        inner = inner.whole
+    return bool(getattr(inner, "compressed", False))
+
+
 def compose(size: int, first: Selection, second: Selection) -> Selection:
     """Return the selection that equals taking `first` of `size` entries, then `second` of those."""
     if isinstance(first, slice) and isinstance(second, slice):

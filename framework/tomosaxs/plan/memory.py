@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tomosaxs.dataset import is_compressed
 from tomosaxs.plan.infer import call_parameters
 from tomosaxs.plan.model import Node, Pass, PlannedStep
 
 CACHE_FRIENDLY = 1 << 28
-"""A block larger than this gains nothing unless reading needs it."""
+"""Bytes; a block larger than this gains nothing unless reading needs it."""
+LANES = 16
+"""Kernels work on so many slices at a time: blocks are whole numbers of them."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,10 @@ def _wanted(one: Pass, options: Options, share: int) -> int:
     fixed = pass_bytes(one, 0)
     slope = max(1.0, (pass_bytes(one, share) - fixed) / share)
     fits = int((budget - fixed) // slope)
-    # frames of a compressed or frame-chunked file are decoded once a block: fewer, larger blocks
-    whole = any(node.source for node in _origins(one))
-    return min(fits, share if whole else max(1, int(CACHE_FRIENDLY // slope)))
+    if any(node.source is not None and is_compressed(node.source.reader) for node in _origins(one)):
+        return min(fits, share)  # every block decodes every chunk it touches: few, large blocks
+    wanted = max(1, int(CACHE_FRIENDLY // slope))
+    return min(fits, wanted if wanted < LANES else wanted // LANES * LANES)
 
 
 def _origins(one: Pass) -> list[Node]:

@@ -82,6 +82,11 @@ class HDF5Reader:
         dtype: np.dtype[Any] = np.dtype(self.dataset.dtype).newbyteorder("=")
         return dtype
 
+    @property
+    def compressed(self) -> bool:
+        """Whether chunks are decoded whole, so that small parts cost as much as large ones."""
+        return int(self.dataset.id.get_create_plist().get_nfilters()) > 0
+
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return the selected part.
 
