@@ -168,6 +168,14 @@ def register_plugins() -> list[PluginEntry]:
             words="SAXS absolute intensity units path length",
         ),
         PluginEntry(
+            "frame_corrections",
+            "tomosaxs_plugins.scattering.frame_corrections:FrameCorrections",
+            "Correct frames in one pass: dead time, dark counts, exposure, flux, self absorption, pixels, thickness.",
+            needs=("numba",),
+            install="pip install numba",
+            words="SAXS WAXS fused fast all corrections sequence",
+        ),
+        PluginEntry(
             "calculate",
             "tomosaxs_plugins.scattering.calculate:calculate",
             "Calculate value by value with an expression of the data and their companions.",

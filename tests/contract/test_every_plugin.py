@@ -43,6 +43,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"transmission": 0.5},
         {"incident": 100.0, "transmitted": "monitor", "empty_beam": 0.02},
     ],
+    "frame_corrections": [
+        {"count_time": 1.0, "transmission": 0.5},
+        {"count_time": "monitor", "transmission": 0.1, "dead_time": 1e-4, "dark_rate": 1.0, "flat": IMAGE}
+        | {"sensor_attenuation": 2960.0, "sensor_thickness": 450e-6, "solid_angle": True, "horizontal": 0.9},
+    ],
     "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],

@@ -23,7 +23,7 @@ AFFECTED: dict[str, set[str]] = {
     "fabio": {"azimuthal_integrate: pyfai"},
     "hdf5plugin": set(),
     "mpi4py": set(),
-    "numba": {"dead_time", "find_rotation_axis", "reconstruct: tomosaxs"},
+    "numba": {"dead_time", "find_rotation_axis", "frame_corrections", "reconstruct: tomosaxs"},
     "numexpr": {"calculate", "calculate_two", "dark_flat_correction", "minus_log", "azimuthal_integrate: pyfai"},
     "pyFAI": {"azimuthal_integrate: pyfai"},
     "scipy": {

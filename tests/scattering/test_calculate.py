@@ -57,6 +57,13 @@ def test_anything_but_arithmetic_is_refused_before_the_run(expression: str) -> N
         run(expression)
 
 
+@pytest.mark.parametrize("expression", ["data.real", "data[0]", "lambda: data", "(data, data)", "data if data else 1"])
+def test_the_parser_refuses_by_itself(expression: str) -> None:
+    """Without leaning on what numexpr finds."""
+    with pytest.raises(ValueError, match="only arithmetic on named values is allowed"):
+        names_in(expression)
+
+
 def test_unknown_names_are_told_with_what_there_is() -> None:
     with pytest.raises(InputError, match=r"there is no 'monitr'.*known are data, monitor"):
         run("data / monitr")

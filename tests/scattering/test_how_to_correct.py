@@ -50,12 +50,18 @@ def test_the_chain_of_one_scan(folder: Path) -> None:
     assert np.isfinite(made["azimuthal_integrate"]).all()
 
 
+def test_the_chain_in_one_pass(folder: Path) -> None:
+    head = blocks("yaml")[0].split("steps:")[0]
+    made = run(head + "steps:\n" + blocks("yaml")[1], folder, "one_pass")
+    assert np.isfinite(made["frame_corrections"]).all()
+
+
 def test_a_sample_in_a_dispersant(folder: Path) -> None:
-    made = run(blocks("yaml")[1], folder, "dispersed")
+    made = run(blocks("yaml")[2], folder, "dispersed")
     frames = made["displaced_volume"]
     assert frames.shape == (3, 4, 5, 120, 160)
     # three copies of one scan: s / 0.12 - b / 0.88 - (1 - 0.49) (f / 0.16 - b / 0.88), everything over the monitor
-    plain = run(blocks("yaml")[1].split("steps:")[0] + FLUX, folder, "plain")["plain"]
+    plain = run(blocks("yaml")[2].split("steps:")[0] + FLUX, folder, "plain")["plain"]
     weight = 1 / 0.12 - 1 / 0.88 - 0.51 * (1 / 0.16 - 1 / 0.88)
     assert_allclose(frames, weight * plain, rtol=1e-5)
 
@@ -70,7 +76,7 @@ FLUX = """steps:
 
 def test_an_expression(folder: Path) -> None:
     head = blocks("yaml")[0].split("steps:")[0]
-    made = run(head + "steps:\n" + blocks("yaml")[2], folder, "expression")["calculate"]
+    made = run(head + "steps:\n" + blocks("yaml")[3], folder, "expression")["calculate"]
     assert made.min() >= 0
     assert made.max() > 0
 
