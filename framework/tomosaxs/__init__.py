@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         DiffractionPatterns,
         Pointwise,
         Projections,
+        Rows,
         Sinograms,
         Spectra,
         VolumeSlices,
@@ -55,7 +56,7 @@ _HOMES = {
     "library": ("check", "plan", "run"),
     "parameters": ("InputFile", "Param"),
     "patterns": (
-        "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Sinograms", "Spectra",
+        "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Rows", "Sinograms", "Spectra",
         "VolumeSlices", "custom_pattern",
     ),
     "plugin": ("Estimate", "Output", "PluginError", "estimator", "loader", "plugin", "saver"),
@@ -95,7 +96,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CroppedReader", "Dataset",
     "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
-    "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
+    "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result", "Rows",
     "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
     "TomosaxsError", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern", "did_you_mean",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",

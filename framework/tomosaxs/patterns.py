@@ -26,6 +26,8 @@ class Pattern:
     cores : tuple of tuple of str
         Alternatives; the first whose axes all exist in the dataset is taken. Empty for a pointwise
         plugin, which runs in whatever slicing it falls into.
+    whole : tuple of str, optional
+        For a pointwise pattern: axes that must not be sliced, where the dataset has them.
     renames : mapping, optional
         How sliced axes are called after a step with this output pattern (the rows of a detector
         become heights of a volume).
@@ -34,6 +36,7 @@ class Pattern:
     name: str
     cores: tuple[tuple[str, ...], ...]
     renames: tuple[tuple[str, str], ...] = field(default=())
+    whole: tuple[str, ...] = field(default=())
 
     @property
     def pointwise(self) -> bool:
@@ -50,11 +53,12 @@ class Pattern:
     def describe(self) -> str:
         """Return the alternatives as text."""
         if self.pointwise:
-            return "any axes"
+            return "any axes" + (f", {' or '.join(self.whole)} whole" if self.whole else "")
         return " or ".join("(" + ", ".join(core) + ")" for core in self.cores)
 
 
 POINTWISE = Pattern("Pointwise", ())
+ROWS = Pattern("Rows", (), whole=("detector_x", "x"))
 PROJECTIONS = Pattern("Projections", (("detector_y", "detector_x"), ("y", "x")))
 SINOGRAMS = Pattern("Sinograms", (("rotation_angle", "x"), ("rotation_angle", "detector_x")))
 DIFFRACTION_PATTERNS = Pattern("DiffractionPatterns", (("detector_y", "detector_x"),))
@@ -66,6 +70,7 @@ PATTERNS = {
     pattern.name: pattern
     for pattern in (
         POINTWISE,
+        ROWS,
         PROJECTIONS,
         SINOGRAMS,
         DIFFRACTION_PATTERNS,
@@ -77,6 +82,8 @@ PATTERNS = {
 
 Pointwise: TypeAlias = Annotated[NDArray[Any], POINTWISE]
 """Any block: every value is treated by itself; never forces a reslice."""
+Rows: TypeAlias = Annotated[NDArray[Any], ROWS]
+"""Any block that holds the rows of the detector (or raster) whole; otherwise as `Pointwise`."""
 Projections: TypeAlias = Annotated[NDArray[Any], PROJECTIONS]
 """(n, detector_y, detector_x) or, of a raster scan, (n, y, x)."""
 Sinograms: TypeAlias = Annotated[NDArray[Any], SINOGRAMS]

@@ -87,6 +87,16 @@ class PlannedStep:
         """Whether a parameter takes several values."""
         return bool(self.checked.entry.sweeps)
 
+    @property
+    def keeps_whole(self) -> set[str]:
+        """Return the axes that a pointwise plugin must not have sliced."""
+        return {
+            name
+            for (_, pattern), node in zip(self.spec.inputs, self.inputs, strict=True)
+            for name in pattern.whole
+            if name in node.dataset.names
+        }
+
     def required_slicing(self, position: int) -> tuple[str, ...] | None:
         """Return the axes that input `position` must be sliced along; None when any will do."""
         core = self.cores[position]

@@ -50,12 +50,13 @@ class PassBuilder:
             made, first = set(section.produced), next(iter(section.sliced))
             wanted = {step.required_slicing(position) for position in range(len(step.inputs))} - {None}
             alike = (node in made or _shape(node.dataset) == _shape(first.dataset) for node in step.inputs)
-            return len(wanted) <= 1 and all(alike)
+            kept = _kept_whole([*section.steps, step])
+            return len(wanted) <= 1 and all(alike) and not any(kept.intersection(names or ()) for names in wanted)
         for position, (node, names) in enumerate(zip(step.inputs, _slicings(section, step), strict=True)):
             required = step.required_slicing(position)
             if required is not None and required != names:
                 return False
-            if _sizes(node.dataset, names) != section.sizes:
+            if _sizes(node.dataset, names) != section.sizes or step.keeps_whole.intersection(names):
                 return False
         return True
 
@@ -81,7 +82,7 @@ class PassBuilder:
             return
         if not section.fixed:
             dataset = section.steps[0].inputs[0].dataset
-            self._slice(section, dataset, dataset.names[: max(1, len(dataset.axes) - 2)])
+            self._slice(section, dataset, _free_slicing(dataset, _kept_whole(section.steps)))
         self.done.append(section)
         self.open = None
 
@@ -91,7 +92,8 @@ class PassBuilder:
         if len(step.inputs) != 1:
             raise InputError("an estimator looks at one dataset")
         required = step.required_slicing(0)
-        sliced = required or node.dataset.names[: max(1, len(node.dataset.axes) - 2)]
+        kept = _kept_whole([step, *(self.open.steps if self.open is not None else [])])
+        sliced = required or _free_slicing(node.dataset, kept)
         selection = selection_of(step.spec, node.dataset, step.values, sliced)
         fraction = float(np.prod([len(ix) / node.dataset.axis(name).size for name, ix in selection.items()]))
         chain = self._chain(node, sliced)
@@ -114,7 +116,7 @@ class PassBuilder:
         wanted = {node}
         for step in reversed(section.steps):
             if wanted.intersection(step.outputs):
-                if step.halo[1] or step.swept or len(step.inputs) > 1:
+                if step.halo[1] or step.swept or len(step.inputs) > 1 or step.keeps_whole.intersection(sliced):
                     return None
                 chain.insert(0, step)
                 wanted.update(step.inputs)
@@ -223,3 +225,15 @@ def _sliced_outputs(step: PlannedStep, section: Pass) -> dict[Node, tuple[str, .
         have = node.dataset.names
         found[node] = tuple(renames[name] if renames.get(name) in have else name for name in names)
     return found
+
+
+def _kept_whole(steps: list[PlannedStep]) -> set[str]:
+    """Return the axes that pointwise steps want whole."""
+    return {name for step in steps for name in step.keeps_whole}
+
+
+def _free_slicing(dataset: Dataset, kept: set[str]) -> tuple[str, ...]:
+    """Return the slicing of steps that leave it open: all axes but two, or the first that may be sliced."""
+    first = dataset.names[: max(1, len(dataset.axes) - 2)]
+    chosen = tuple(name for name in first if name not in kept)
+    return chosen or tuple(name for name in dataset.names if name not in kept)[:1]

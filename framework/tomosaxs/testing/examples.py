@@ -14,7 +14,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
     Parameters
     ----------
     pattern : str
-        ``Projections``, ``Sinograms`` or ``Pointwise`` (a scan of 24 angles x 7 rows x 16 columns, raw counts as
+        ``Projections``, ``Sinograms``, ``Rows`` or ``Pointwise`` (24 angles x 7 rows x 16 columns, raw counts as
         float32, with flats, darks and a monitor), ``DiffractionPatterns`` (2 angles x 3 y x 4 x, frames of
         12 x 16), ``AzimuthalProfiles`` (2 x 3 x 4 x 20 q), ``Spectra`` or ``VolumeSlices`` (7 x 16 x 16).
     """
@@ -22,6 +22,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         "Projections": _scan,
         "Sinograms": _scan,
         "Pointwise": _scan,
+        "Rows": _scan,
         "DiffractionPatterns": _frames,
         "AzimuthalProfiles": _curves,
         "Spectra": _spectra,

@@ -12,7 +12,13 @@ Array = NDArray[np.float32]
 
 
 def transmission(
-    counts: NDArray[Any], dark: NDArray[Any], flats: NDArray[Any], weights: NDArray[Any]
+    counts: NDArray[Any],
+    dark: NDArray[Any],
+    flats: NDArray[Any],
+    weights: NDArray[Any],
+    row_axis: int = -1,
+    dead_below: float = 0.01,
+    fill: bool = True,
 ) -> tuple[Array, int]:
     """Return (counts - dark) / (flat - dark) with the flat interpolated between groups of flats.
 
@@ -26,29 +32,63 @@ def transmission(
         Mean flat of each group, broadcastable to `counts` after the first axis.
     weights : array of shape (k, ...)
         Share of each group in the flat of every value; sums to 1 over the groups.
+    row_axis : int
+        Dimension that runs along a row of the detector.
+    dead_below : float
+        A pixel is dead where flat - dark is not above this fraction of its median over the row.
+    fill : bool
+        Dead pixels get what lies on the line between their neighbours in the row; else 1.
 
     Returns
     -------
     transmission : float32 array, shape of `counts`
-        1 where the flat is not above the dark (a dead pixel says nothing).
     dead : int
-        Number of such values.
+        Number of values at dead pixels.
     """
     data = np.ascontiguousarray(counts, dtype=np.float32)
     dark = np.asarray(dark, dtype=np.float32)
     flats = np.asarray(flats, dtype=np.float32)
     weights = np.asarray(weights, dtype=np.float32)
+    row = row_axis % data.ndim - 1
     out = np.empty_like(data)
     dead = 0
     for number in range(len(data)):  # slice by slice: temporaries stay in cache
         one, black = data[number], dark[min(number, len(dark) - 1)]
         span = _interpolated(flats, weights, number) - black
-        if bool((span <= 0).any()):
-            dead += int(np.count_nonzero(np.broadcast_to(span <= 0, one.shape)))
-            numexpr.evaluate("where(span > 0, (one - black) / span, 1)", out=out[number], casting="same_kind")
+        limit = np.float32(dead_below) * np.median(span, axis=row, keepdims=True).astype(np.float32)
+        bad = ~(span > np.maximum(limit, np.float32(0)))
+        if bool(bad.any()):
+            bad = np.broadcast_to(bad, one.shape)
+            numexpr.evaluate("where(bad, 1, (one - black) / span)", out=out[number], casting="same_kind")
+            dead += fill_dead(out[number], bad, row) if fill else int(np.count_nonzero(bad))
         else:
             numexpr.evaluate("(one - black) / span", out=out[number], casting="same_kind")
     return out, dead
+
+
+def fill_dead(values: NDArray[Any], bad: NDArray[np.bool_], row_axis: int) -> int:
+    """Put bad values on the straight line between the nearest good ones of their row, in place.
+
+    At the ends of a row the nearest good value is taken; a row without any is left as it is.
+
+    Returns
+    -------
+    int
+        Number of bad values.
+    """
+    rows, mask = np.moveaxis(values, row_axis, -1), np.moveaxis(bad, row_axis, -1)
+    touched = np.nonzero(mask.any(axis=-1))
+    part, wrong = rows[touched], mask[touched]  # copies: only the rows that have a dead pixel
+    columns = np.arange(part.shape[-1])
+    left = np.maximum.accumulate(np.where(wrong, -1, columns), axis=-1)
+    right = np.minimum.accumulate(np.where(wrong, part.shape[-1], columns)[:, ::-1], axis=-1)[:, ::-1]
+    which, column = np.nonzero(wrong & ((left >= 0) | (right < part.shape[-1])))
+    before, after = left[which, column], right[which, column]
+    before, after = np.where(before < 0, after, before), np.where(after >= part.shape[-1], before, after)
+    share = np.where(after > before, (column - before) / np.maximum(after - before, 1), 0).astype(np.float32)
+    part[which, column] = part[which, before] * (1 - share) + part[which, after] * share
+    rows[touched] = part
+    return int(np.count_nonzero(mask))
 
 
 def _interpolated(flats: Array, weights: Array, number: int) -> Array:

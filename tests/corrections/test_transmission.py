@@ -1,0 +1,137 @@
+"""Dark and flat correction, minus the logarithm: hand-computed values, dead pixels, any slicing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tomosaxs import InputError, Rows, Scan, Sinograms, plugin
+from tomosaxs.testing import example_source, run_plugin
+from tomosaxs_plugins.corrections.dark_flat_correction import dark_flat_correction
+from tomosaxs_plugins.corrections.kernels import fill_dead, minus_logarithm, transmission
+from tomosaxs_plugins.corrections.minus_log import minus_log
+
+ONES = np.ones((1, 1), np.float32)
+
+
+def test_two_by_two_by_hand():
+    counts = np.array([[[60, 110], [35, 20]]], np.uint16)
+    dark = np.array([[[10, 10], [10, 10]]], np.float32)
+    flat = np.array([[[[110, 210], [60, 30]]]], np.float32)
+    made, dead = transmission(counts, dark, flat, ONES[..., None, None])
+    assert dead == 0
+    assert np.allclose(made, [[[0.5, 0.5], [0.5, 0.5]]], rtol=1e-7)  # one float32 division
+
+
+def test_flats_are_interpolated_in_time():
+    """A beam that fades evenly from 1000 to 500 counts leaves an empty field at 1 in every frame."""
+    share = np.linspace(0, 1, 5, dtype=np.float32)
+    beam = (1000 - 500 * share)[:, None, None] * np.ones((5, 2, 3), np.float32)
+    flats = np.stack([np.full((1, 2, 3), 1000), np.full((1, 2, 3), 500)]).astype(np.float32)
+    weights = np.stack([1 - share, share])[:, :, None, None]
+    made, _ = transmission(beam, np.zeros((1, 2, 3)), flats, weights)
+    assert np.allclose(made, 1, atol=3e-7)  # a few float32 roundings
+    plain, _ = transmission(beam, np.zeros((1, 2, 3)), flats, np.full_like(weights, 0.5))
+    assert abs(plain - 1).max() > 0.3
+
+
+def test_dead_pixels_lie_on_the_line_between_their_neighbours():
+    values = np.array([[1, 9, 3, 9, 9, 6, 9], [9, 9, 9, 9, 9, 9, 9], [9, 2, 2, 2, 2, 2, 2]], np.float32)
+    bad = values == 9
+    assert fill_dead(values, bad, -1) == 12
+    assert np.allclose(values[0], [1, 2, 3, 4, 5, 6, 6])
+    assert (values[1] == 9).all()  # nothing to go by
+    assert (values[2] == 2).all()
+
+
+def test_dead_pixels_along_the_other_dimension():
+    values = np.array([[1, 9, 3], [5, 9, 9]], np.float32)
+    turned = values.T.copy()
+    fill_dead(values, values == 9, 1)
+    fill_dead(turned, turned == 9, 0)
+    assert np.array_equal(values, turned.T)
+
+
+def dead_scan():
+    source = example_source("Rows")
+    flats = source.dataset.auxiliaries["flats"].reader.array
+    darks = source.dataset.auxiliaries["darks"].reader.array
+    flats[:, 2, 5] = darks[0, 2, 5] + 1  # hardly above the dark
+    flats[:, 4, 0:2] = darks[0, 4, 0:2] - 1
+    return source
+
+
+@plugin
+def keep(data: Sinograms) -> Sinograms:
+    """Slice the rows."""
+    return data
+
+
+def test_a_dead_pixel_leaves_no_trace():
+    """Beside the true transmission of the neighbours, in every frame; the others are untouched."""
+    with_dead, healthy = dead_scan(), example_source("Rows")
+    (made,) = run_plugin(dark_flat_correction, with_dead)
+    (whole,) = run_plugin(dark_flat_correction, healthy)
+    assert np.array_equal(made[:, 2, 5], made[:, 2, 4] * np.float32(0.5) + made[:, 2, 6] * np.float32(0.5))
+    assert np.array_equal(made[:, 4, 0], made[:, 4, 2])
+    rest = np.ones(made.shape, bool)
+    rest[:, 2, 5] = rest[:, 4, 0:2] = False
+    assert np.array_equal(made[rest], whole[rest])
+    (ones,) = run_plugin(dark_flat_correction, with_dead, {"dead_pixels": "one"})
+    assert (ones[:, 2, 5] == 1).all()
+
+
+def test_the_same_for_frames_and_for_sinograms():
+    source = dead_scan()
+    (frames,) = run_plugin(dark_flat_correction, source)
+    angles, rows, columns = source.dataset.shape
+    for row in range(rows):
+        scan = Scan(source.dataset, ("detector_y",), ("rotation_angle", "detector_x"), np.array([row]))
+        sinogram = dark_flat_correction(source.reader.array[:, row][None], scan)
+        assert sinogram.shape == (1, angles, columns)
+        assert np.array_equal(sinogram[0], frames[:, row])
+
+
+def test_rows_are_never_sliced():
+    """With the columns first in the file, a step that wants rows whole is sliced along another axis."""
+    from tomosaxs.declaration import spec_of
+    from tomosaxs.plan import Options
+    from tomosaxs.testing.contract import plan_of
+
+    @plugin
+    def row_mean(data: Rows, scan: Scan) -> Rows:
+        """Subtract the mean of every row."""
+        axis = 1 + scan.core.index("detector_x")
+        return data - data.mean(axis=axis, keepdims=True)
+
+    source = example_source("Rows")
+    one = plan_of(source, spec_of(row_mean), {}, Options()).passes[0]
+    assert all("detector_x" not in names for names in one.sliced.values())
+
+
+def test_what_is_missing_or_empty_is_refused():
+    source = example_source("Rows")
+    angles = source.dataset.axis("rotation_angle").values
+    zero = Scan.of_angles(angles, rows=7, columns=16, flats=np.zeros((1, 7, 16)), darks=np.zeros((1, 7, 16)))
+    with pytest.raises(InputError, match="all flats are zero"):
+        dark_flat_correction(source.reader.array[:, 0][None], zero)
+
+
+def test_minus_log_is_the_law_of_beer_and_lambert():
+    path = np.linspace(0, 3, 50, dtype=np.float32)
+    made, raised = minus_logarithm(np.exp(-path)[None], 1e-4)
+    assert raised == 0
+    assert np.allclose(made[0], path, atol=1e-6)
+    scaled, _ = minus_logarithm(250 * np.exp(-path)[None], 1e-4, 250.0)
+    assert np.allclose(scaled[0], path, atol=1e-6)
+
+
+def test_minus_log_raises_what_noise_made_impossible():
+    made, raised = minus_logarithm(np.array([[-1, 0, 1e-6, 0.5, np.nan]]), 1e-4)
+    assert raised == 3
+    assert np.allclose(made[0, :4], [-np.log(1e-4)] * 3 + [np.log(2)])
+    assert np.isnan(made[0, 4])
+    source = example_source("Rows")
+    scan = Scan.whole(source.dataset, ("detector_y", "detector_x"))
+    minus_log(np.array([[[-1.0, 0.5]]]), scan, minimum=1e-3)
+    assert scan.notes == {"{count} transmissions below 0.001 were raised to it": 1}
