@@ -96,7 +96,9 @@ def test_verdict(tmp_path):
     assert verdict(made)["well"]
     assert verdict(made)["line"] == "Done in 35 s: reconstruct (6 × 40 × 50); axis = 85.470 ± 0.030 px."
     made.estimates["axis"] = Estimate(85.0, "px", 1.0, 0.2)
-    assert verdict(made)["warnings"] == ["axis: low confidence (0.20)"]
+    assert verdict(made)["doubtful"]
+    assert verdict(made)["line"].startswith("Done, but in doubt")
+    assert verdict(made)["warnings"][0].startswith("axis: low confidence (0.20)")
 
 
 @pytest.mark.parametrize(("estimate", "text"), [

@@ -79,6 +79,9 @@ def show(name: str) -> None:
     if name in shipped_lists() and name not in registry.plugins():
         click.echo(shipped_lists()[name].read_text())
         return
+    owners = [plugin for plugin in registry.plugins() if name in registry.backends(plugin)]
+    if owners and name not in registry.plugins():
+        raise InputError(f"{name} is a backend of {', '.join(owners)}: tomosaxs show {owners[0]}")
     click.echo(explain(registry.find(name)))
 
 

@@ -32,7 +32,7 @@ def digest(value: Any) -> str:
 def sampled_digest(path: Path) -> str:
     """Return a key of a big file: name, size, time of change and 18 blocks spread over it."""
     status = path.stat()
-    found = hashlib.sha256(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}".encode())
+    found = hashlib.sha256(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}".encode(errors="surrogateescape"))
     with path.open("rb") as handle:
         for number in range(18):
             handle.seek(max(0, (status.st_size - _SAMPLE) * number // 17))

@@ -59,14 +59,17 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
 def verdict(result: Result) -> dict[str, Any]:
     """Return what a reader should know first: a line, whether all is well, and what to look at."""
     known = {f"{each.name}: {message}" for each in result.inputs for message in each.messages}
-    warnings = [message for message in result.messages if message not in known]
-    for name, estimate in result.estimates.items():
-        if estimate.confidence < LOW_CONFIDENCE:
-            warnings.append(f"{name}: low confidence ({estimate.confidence:.2f})")
+    doubtful = [
+        f"{name}: low confidence ({estimate.confidence:.2f}): do not use the result before you have looked at it"
+        for name, estimate in result.estimates.items()
+        if estimate.confidence < LOW_CONFIDENCE
+    ]
+    warnings = doubtful + [message for message in result.messages if message not in known]
     made = [f"{saved.name} ({' × '.join(map(str, saved.dataset.shape))})" for saved in reversed(result.datasets)]
     found = [f"{name} = {value_text(estimate)}" for name, estimate in result.estimates.items()]
-    line = f"Done in {duration(result.seconds)}: " + "; ".join([*made, *found] or ["nothing was saved"]) + "."
-    return {"line": line, "well": not warnings, "warnings": warnings}
+    head = "Done, but in doubt" if doubtful else "Done"
+    line = f"{head} in {duration(result.seconds)}: " + "; ".join([*made, *found] or ["nothing was saved"]) + "."
+    return {"line": line, "well": not warnings, "doubtful": bool(doubtful), "warnings": warnings}
 
 
 def value_text(estimate: Estimate) -> str:

@@ -6,11 +6,47 @@ mpirun gives its ranks a terminal even inside a batch job, so a bar is drawn onl
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 WIDTH = 30
 INTERVAL = 5.0
+HEARTBEAT = 30.0
+
+
+class Heartbeat:
+    """Says at intervals what the first rank is at, so that a long step does not look like a hang.
+
+    Parameters
+    ----------
+    log : callable
+        Writes a line.
+    stage : callable
+        Returns what is being done now.
+    """
+
+    def __init__(self, log: Callable[[str], None], stage: Callable[[], str]) -> None:
+        self.log, self.stage = log, stage
+        self.ended = threading.Event()
+
+    def __enter__(self) -> Heartbeat:
+        """Begin."""
+        threading.Thread(target=self._beat, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self.ended.set()
+
+    def _beat(self) -> None:
+        before, since = "", time.monotonic()
+        while not self.ended.wait(HEARTBEAT):
+            now = self.stage()
+            if now == before:
+                self.log(f"  still at {now} ({time.monotonic() - since:.0f} s)")
+            else:
+                before, since = now, time.monotonic()
 
 
 class Progress:

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
-import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tomosaxs import __version__
 from tomosaxs.communicator import Communicator
-from tomosaxs.errors import InputError, StepError, Stop, TomosaxsError
-from tomosaxs.plan import Node, Plan, PlannedStep, describe
-from tomosaxs.plan.keys import versions
-from tomosaxs.plan.memory import peak_memory
+from tomosaxs.errors import InputError, Stop, TomosaxsError
+from tomosaxs.plan import Node, Plan
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
-from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.result import Result, SavedDataset
 from tomosaxs.runner.checksums import Checksums
-from tomosaxs.runner.context import Context, Log, where_in
+from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import run_estimate, save_estimate
 from tomosaxs.runner.folder import (
-    RESULT,
     SIDE_KEY,
     TOLD,
     Lock,
     clear_work,
     first_to_tell,
-    move_side_files,
     prepare,
     remove_work,
-    shown,
 )
+from tomosaxs.runner.progress import Heartbeat
+from tomosaxs.runner.record import RunRecord, farewell, saving_steps
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
@@ -89,17 +84,19 @@ class Run:
         status = start_watcher(self.comm, self.folder / ".work" / "ranks")
         self.context.status = status.update
         try:
-            self._passes()
-            self.context.set_stage("writing the result")
-            result = self._result()
-            if self.comm.rank == 0:
-                self._write(result)
-            self.comm.barrier()
+            with Heartbeat(self.log, lambda: self.context.stage) if self.comm.rank == 0 else nullcontext():
+                self._passes()
+                self.context.set_stage("writing the result")
+                record = RunRecord(self.context, self.started, self.clock, self.threads)
+                result = record.collect()
+                if self.comm.rank == 0:
+                    record.write(result, self.sums.wait())
+                self.comm.barrier()
             result.datasets = [
                 SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
                 for s in result.datasets
             ]
-            self._farewell(result)
+            farewell(result, self.log)
             status.finished()
         except BaseException as error:
             status.failed()
@@ -121,14 +118,6 @@ class Run:
                 handle.write(f"failed: {text}\n")
         except OSError:  # a full disk, for instance; the message goes to the screen anyhow
             return
-
-    def _farewell(self, result: Result) -> None:
-        """Say what was made and how to look at it."""
-        report = shown(result.folder / "report.html")
-        self.log(f"done in {result.seconds:.1f} s: {shown(result.path)}, {report}")
-        for folder in result.side_outputs:
-            self.log(f"files: {shown(folder)}")
-        self.log(f"look: open {report} in a browser, or {shown(result.path)} with `silx view` or h5web")
 
     def _agree(self, action: Any) -> None:
         """Do something on rank 0; a failure there is a failure of all ranks, with the same message."""
@@ -155,7 +144,7 @@ class Run:
             clear_work(self.folder)
         (self.folder / ".work" / "ranks").mkdir(exist_ok=True)
         (self.folder / ".work" / TOLD).unlink(missing_ok=True)
-        for step in self._saving_steps():
+        for step in saving_steps(self.plan):
             place = self.folder / step.label
             if place.exists() and not (place / SIDE_KEY).is_file():
                 raise InputError(
@@ -232,119 +221,6 @@ class Run:
         for message in estimate.messages:
             self.log(f"{label}: {message}")
 
-    def _result(self) -> Result:
-        plan, context = self.plan, self.context
-        seconds = self.comm.gather(dict(context.seconds)) or [dict(context.seconds)]
-        peaks = self.comm.gather(peak_memory()) or [0]
-        self._gather_notes()
-        listing = plan.checked.process_list
-        result = Result(
-            folder=self.folder,
-            path=self.folder / RESULT,
-            title=listing.title or "",
-            list_text=listing.text,
-            list_file=listing.file,
-            settings=tuple(listing.settings),
-            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            estimates=dict(context.estimates),
-            estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
-            software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
-            messages=list(context.messages),
-            started=self.started.isoformat(timespec="seconds"),
-            ranks=self.comm.size,
-            threads=self.threads,
-            peak_memory=int(sum(peaks)),
-        )
-        for node in plan.saved:
-            if node.store is not None:
-                made_by = node.made_by.label if node.made_by is not None else ""
-                result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by))
-        for step in plan.steps:
-            spent = max(rank.get(step.label, 0.0) for rank in seconds)
-            result.steps.append(self._record(step, spent))
-        return result
-
-    def _gather_notes(self) -> None:
-        """Add up what plugins noted on all ranks; a selection ran its steps a second time, so only sections count."""
-        notes = self.comm.gather({label: dict(found) for label, found in self.context.notes.items()}) or []
-        for step in self.plan.steps:
-            total: dict[str, int] = {}
-            for rank in notes:
-                for text, count in rank.get(step.label, {}).items():
-                    total[text] = total.get(text, 0) + count
-            for text, count in total.items():
-                if count:
-                    message = f"{step.label}: {text.replace('{count}', str(count))}"
-                    self.context.messages.append(message)
-                    self.log(message)
-
-    def _record(self, step: Any, seconds: float) -> StepRecord:
-        given = dict(step.checked.entry.parameters)
-        resolved = dict(step.values)
-        for name, reference in step.checked.postponed.items():
-            resolved[name] = getattr(self.context.estimates.get(reference.estimate), reference.field, None)
-        for name, values in step.checked.entry.sweeps.items():
-            given[name] = resolved[name] = {"sweep": list(values)}
-        package = step.spec.target.__module__.split(".")[0]
-        version = __version__ if package == "tomosaxs_plugins" else versions().get(package, "")
-        return StepRecord(
-            step.number, step.label, step.spec.name, version, step.spec.summary, given, resolved,
-            tuple(step.spec.cite), seconds, step.spec.determinism, step.label in self.context.reused,
-        )  # fmt: skip
-
-    def _write(self, result: Result) -> None:
-        """Write everything under temporary names, then rename: result.nxs last."""
-        from tomosaxs.report import write_report
-
-        sums = self.sums.wait()
-        for each in self.plan.inputs:
-            read = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
-            dataset = each.source.dataset
-            result.inputs.append(
-                InputRecord(
-                    each.checked.entry.name,
-                    each.checked.spec.name,
-                    each.checked.path,
-                    read,
-                    dataset.shape,
-                    dataset.names,
-                    each.source.messages,
-                )
-            )
-        result.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        result.seconds = time.perf_counter() - self.clock
-        parts = self.folder / ".work" / "out"
-        shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir()
-        files: list[Path] = []
-        for out in self.plan.checked.outputs:
-            self.context.set_stage(f"output {out.spec.name}")
-            try:
-                files.extend(out.spec.target(result, parts, **out.values))
-            except Exception as error:  # a saver may fail in any way: named, with its place
-                kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
-                place = where_in(out.spec.file, error)
-                raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
-        _check_files(files)
-        extra = [pair for pairs in self.context.hooks.report(plan=self.plan, result=result) for pair in pairs]
-        write_report(result, parts / "report.html", plan_text=describe(self.plan), extra=extra)
-        self._move_side_outputs(result)
-        for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
-            os.replace(path, self.folder / path.name)
-        self.context.hooks.after_run(plan=self.plan, output=self.folder)
-
-    def _saving_steps(self) -> list[PlannedStep]:
-        return [step for step in self.plan.steps if not step.outputs and step.spec.kind != "estimator"]
-
-    def _move_side_outputs(self, result: Result) -> None:
-        """Files of saving steps: from the work folder to a folder named after the step."""
-        for step in self._saving_steps():
-            made = self.context.home(step.key) / "files"
-            target = self.folder / step.label
-            if made.is_dir():
-                move_side_files(made, target, step.key)
-            result.side_outputs.append(target)
-
     def _leave_pictures(self, stop: Stop) -> None:
         from tomosaxs.report.pictures import write_png
 
@@ -352,16 +228,6 @@ class Run:
             for name, picture in stop.pictures.items():
                 write_png(self.folder / f"{name}.png", picture)
                 self.log(f"picture: {self.folder / name}.png")
-
-
-def _check_files(files: list[Path]) -> None:
-    """Refuse what cannot be moved beside result.nxs without one replacing another."""
-    names = [path.name for path in dict.fromkeys(files)]
-    for path in files:
-        if not path.is_file():
-            raise StepError(f"output: a saver returns files, {path.name} is none")
-        if names.count(path.name) > 1 or path.name in ("report.html", "run.log"):
-            raise StepError(f"output: two files would be called {path.name}")
 
 
 def _disk(plan: Plan, ready: set[Node]) -> int:

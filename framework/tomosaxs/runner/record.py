@@ -1,0 +1,180 @@
+"""What a run leaves: its record, the files of savers, the report; written under temporary names, then renamed."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tomosaxs import __version__
+from tomosaxs.errors import StepError, TomosaxsError
+from tomosaxs.plan import Plan, PlannedStep, describe
+from tomosaxs.plan.keys import versions
+from tomosaxs.plan.memory import peak_memory
+from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.runner.context import Context, Log, where_in
+from tomosaxs.runner.folder import RESULT, move_side_files, shown
+
+LOW_CONFIDENCE = 0.5
+"""Below it a value is not to be used unseen."""
+
+
+class RunRecord:
+    """Collects what a run did, and writes it.
+
+    Parameters
+    ----------
+    context : Context
+        The run on this rank.
+    started : datetime
+        When it began.
+    clock : float
+        The same by `time.perf_counter`.
+    threads : int
+        Threads a rank.
+    """
+
+    def __init__(self, context: Context, started: datetime.datetime, clock: float, threads: int) -> None:
+        self.context, self.started, self.clock, self.threads = context, started, clock, threads
+
+    def collect(self) -> Result:
+        """Bring together what all ranks know; collective."""
+        plan, context = self.context.plan, self.context
+        seconds = self.context.comm.gather(dict(context.seconds)) or [dict(context.seconds)]
+        peaks = self.context.comm.gather(peak_memory()) or [0]
+        self._gather_notes()
+        listing = plan.checked.process_list
+        result = Result(
+            folder=self.context.folder,
+            path=self.context.folder / RESULT,
+            title=listing.title or "",
+            list_text=listing.text,
+            list_file=listing.file,
+            settings=tuple(listing.settings),
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            estimates=dict(context.estimates),
+            estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
+            software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
+            messages=list(context.messages),
+            started=self.started.isoformat(timespec="seconds"),
+            ranks=self.context.comm.size,
+            threads=self.threads,
+            peak_memory=int(sum(peaks)),
+        )
+        for node in plan.saved:
+            if node.store is not None:
+                made_by = node.made_by.label if node.made_by is not None else ""
+                result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by))
+        for step in plan.steps:
+            spent = max(rank.get(step.label, 0.0) for rank in seconds)
+            result.steps.append(self._record(step, spent))
+        return result
+
+    def _gather_notes(self) -> None:
+        """Add up what plugins noted on all ranks; a selection ran its steps a second time, so only sections count."""
+        notes = self.context.comm.gather({label: dict(found) for label, found in self.context.notes.items()}) or []
+        for step in self.context.plan.steps:
+            total: dict[str, int] = {}
+            for rank in notes:
+                for text, count in rank.get(step.label, {}).items():
+                    total[text] = total.get(text, 0) + count
+            for text, count in total.items():
+                if count:
+                    message = f"{step.label}: {text.replace('{count}', str(count))}"
+                    self.context.messages.append(message)
+                    self.context.log(message)
+
+    def _record(self, step: Any, seconds: float) -> StepRecord:
+        given = dict(step.checked.entry.parameters)
+        resolved = dict(step.values)
+        for name, reference in step.checked.postponed.items():
+            resolved[name] = getattr(self.context.estimates.get(reference.estimate), reference.field, None)
+        for name, values in step.checked.entry.sweeps.items():
+            given[name] = resolved[name] = {"sweep": list(values)}
+        package = step.spec.target.__module__.split(".")[0]
+        version = __version__ if package == "tomosaxs_plugins" else versions().get(package, "")
+        return StepRecord(
+            step.number, step.label, step.spec.name, version, step.spec.summary, given, resolved,
+            tuple(step.spec.cite), seconds, step.spec.determinism, step.label in self.context.reused,
+        )  # fmt: skip
+
+    def write(self, result: Result, sums: Mapping[Path, str]) -> None:
+        """Write everything under temporary names, then rename: result.nxs last."""
+        from tomosaxs.report import write_report
+
+        for each in self.context.plan.inputs:
+            read = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
+            dataset = each.source.dataset
+            result.inputs.append(
+                InputRecord(
+                    each.checked.entry.name,
+                    each.checked.spec.name,
+                    each.checked.path,
+                    read,
+                    dataset.shape,
+                    dataset.names,
+                    each.source.messages,
+                )
+            )
+        result.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        result.seconds = time.perf_counter() - self.clock
+        parts = self.context.folder / ".work" / "out"
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
+        files: list[Path] = []
+        for out in self.context.plan.checked.outputs:
+            self.context.set_stage(f"output {out.spec.name}")
+            try:
+                files.extend(out.spec.target(result, parts, **out.values))
+            except Exception as error:  # a saver may fail in any way: named, with its place
+                kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
+                place = where_in(out.spec.file, error)
+                raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
+        _check_files(files)
+        extra = [pair for pairs in self.context.hooks.report(plan=self.context.plan, result=result) for pair in pairs]
+        write_report(result, parts / "report.html", plan_text=describe(self.context.plan), extra=extra)
+        self._move_side_outputs(result)
+        for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
+            os.replace(path, self.context.folder / path.name)
+        self.context.hooks.after_run(plan=self.context.plan, output=self.context.folder)
+
+    def _move_side_outputs(self, result: Result) -> None:
+        """Files of saving steps: from the work folder to a folder named after the step."""
+        for step in saving_steps(self.context.plan):
+            made = self.context.home(step.key) / "files"
+            target = self.context.folder / step.label
+            if made.is_dir():
+                move_side_files(made, target, step.key)
+            result.side_outputs.append(target)
+
+
+def saving_steps(plan: Plan) -> list[PlannedStep]:
+    """Return the steps that write files instead of a dataset."""
+    return [step for step in plan.steps if not step.outputs and step.spec.kind != "estimator"]
+
+
+def farewell(result: Result, log: Log) -> None:
+    """Say what was made and how to look at it."""
+    for name, estimate in result.estimates.items():
+        if estimate.confidence < LOW_CONFIDENCE:
+            log(f"in doubt: {name} has a confidence of {estimate.confidence:.2f}; look before you use the result")
+    report = shown(result.folder / "report.html")
+    log(f"done in {result.seconds:.1f} s: {shown(result.path)}, {report}")
+    for folder in result.side_outputs:
+        log(f"files: {shown(folder)}")
+    log(f"look: open {report} in a browser, or {shown(result.path)} with `silx view` or h5web")
+
+
+def _check_files(files: list[Path]) -> None:
+    """Refuse what cannot be moved beside result.nxs without one replacing another."""
+    names = [path.name for path in dict.fromkeys(files)]
+    for path in files:
+        if not path.is_file():
+            raise StepError(f"output: a saver returns files, {path.name} is none")
+        if names.count(path.name) > 1 or path.name in ("report.html", "run.log"):
+            raise StepError(f"output: two files would be called {path.name}")
