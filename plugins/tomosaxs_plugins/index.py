@@ -238,6 +238,14 @@ def register_backends() -> list[BackendEntry]:
             install="conda install -c conda-forge tomopy",
         ),
         BackendEntry(
+            "tomosaxs",
+            "azimuthal_integrate",
+            "tomosaxs_plugins.integration.backends.own:OwnBackend",
+            "Our own integrator on the CPU: exact pixel areas, eight frames at a time.",
+            needs=("numba",),
+            install="pip install numba",
+        ),
+        BackendEntry(
             "pyfai",
             "azimuthal_integrate",
             "tomosaxs_plugins.integration.backends.pyfai:PyFAIBackend",

@@ -102,6 +102,11 @@ def test_a_ring_lands_on_the_announced_axis():
     assert (curve * axis).sum() / curve.sum() == pytest.approx(12.0, abs=0.02)
 
 
+def test_our_own_backend_is_preferred():
+    assert checked(described())["backend"] == "tomosaxs"
+    assert checked(described(), splitting="subpixel", average="mean_of_ratios")["backend"] == "tomosaxs"
+
+
 @needs_pyfai
 def test_blocks_and_setup_change_nothing():
     dataset = described(np.int32)
@@ -220,6 +225,8 @@ def test_calibration_and_stored_crop(tmp_path: Path):
         ({"azimuth_range": [10, 400]}, "azimuth_range"),
         ({"mask_below": 5, "mask_above": 5}, "smaller"),
         ({"backend": "pyfay"}, "did you mean 'pyfai'"),
+        ({"backend": "pyfai", "splitting": "subpixel"}, r"no splitting: subpixel.*backend: tomosaxs"),
+        ({"backend": "pyfai", "average": "mean_of_ratios"}, "no average: mean_of_ratios"),
         ({"calibration": "absent.poni"}, "absent.poni"),
         ({"mask": "absent.npy"}, "absent.npy"),
     ],

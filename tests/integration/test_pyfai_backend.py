@@ -19,7 +19,7 @@ from tomosaxs_plugins.integration.backends.pyfai import PyFAIBackend
 from tomosaxs_plugins.integration.calibration import read_calibration
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 from tomosaxs_plugins.integration.masks import read_mask, unusable_to_nan
-from tomosaxs_plugins.integration.radial import bin_centres, full_range, radial_coordinate
+from tomosaxs_plugins.integration.radial import bin_centres, full_range
 
 SHAPE = (160, 200)
 TILTED = DetectorGeometry.from_tilt((60.3, -20.2), 0.12, 0.1, 0.7, (2e-4, 2.5e-4), 1e-10, SHAPE)
@@ -37,103 +37,6 @@ def integrate(given: IntegrationSettings, *frames: np.ndarray):
     backend = PyFAIBackend()
     backend.setup(given)
     return backend.integrate(np.stack(frames))
-
-
-@pytest.mark.parametrize("unit", ["q_nm^-1", "q_A^-1", "2theta_deg", "2theta_rad", "radius_mm"])
-def test_constant_frame_is_a_constant_curve(unit: str):
-    for splitting in ("full", "bbox", "no"):
-        curves, sigmas = integrate(settings(unit=unit, splitting=splitting, bins=60), np.ones(SHAPE, np.uint16))
-        assert sigmas is None
-        assert curves.dtype == np.float32
-        assert np.nanmax(np.abs(curves - 1)) < 2e-7  # one rounding to 32 bits
-        assert np.isfinite(curves[:, 2:-2]).all()
-
-
-@pytest.mark.parametrize("unit", ["q_nm^-1", "q_A^-1", "2theta_deg", "2theta_rad", "radius_mm"])
-def test_a_linear_image_comes_back_at_the_announced_bin_centres(unit: str):
-    """I = radial coordinate: the curve is the axis. Checks centres, units and range without pyFAI's axis."""
-    given = settings(unit=unit, bins=60)
-    curve = integrate(given, radial_coordinate(TILTED, unit, Y, X))[0][0]
-    centres = bin_centres(given.low, given.high, 60)
-    width = (given.high - given.low) / 60
-    # a bin's pixels lie unevenly in it (more towards larger radius, corners of the frame): 0.12 bins measured
-    assert np.abs(curve[4:-4] - centres[4:-4]).max() < 0.2 * width
-    assert abs(np.mean(curve[4:-4] - centres[4:-4])) < 0.02 * width
-
-
-def test_rings_have_the_right_place_and_area():
-    """Gaussian rings in q, averaged over each pixel by 8 x 8 points; truth needs no pyFAI."""
-    positions, width = (6.0, 11.0, 15.0), 0.25
-    sub = (np.arange(8) + 0.5) / 8 - 0.5
-    frame = np.zeros(SHAPE)
-    for dy in sub:
-        for dx in sub:
-            q = radial_coordinate(TILTED, "q_nm^-1", Y + dy, X + dx)
-            frame += sum(np.exp(-(((q - at) / width) ** 2) / 2) for at in positions) / 64
-    given = settings(bins=400, range=(3.0, 17.0))
-    curve = integrate(given, frame)[0][0].astype(float)
-    axis = bin_centres(3.0, 17.0, 400)
-    step = axis[1] - axis[0]
-    for at in positions:
-        near = np.abs(axis - at) < 5 * width
-        area = curve[near].sum() * step
-        # a pixel spans 0.12 nm^-1 here: it broadens the ring but leaves area and centre; bins cut at 5 sigma
-        assert area == pytest.approx(np.sqrt(2 * np.pi) * width, rel=2e-3)
-        centre = (curve * axis)[near].sum() / curve[near].sum()
-        assert centre == pytest.approx(at, abs=0.05 * step + 1e-3)
-
-
-def test_solid_angle_against_the_formula():
-    first, second, third = TILTED.positions(Y, X)
-    cosine = TILTED.distance / np.sqrt(first**2 + second**2 + third**2)
-    curve = integrate(settings(solid_angle=True), cosine**3 * 7)[0]
-    # pyFAI keeps the factor in 32-bit floats
-    assert np.nanmax(np.abs(curve / 7 - 1)) < 1e-6
-
-
-@pytest.mark.parametrize("factor", [-1.0, 0.0, 0.99])
-def test_polarisation_against_the_formula(factor: float):
-    turned = replace(TILTED, rot3=0.6)  # with the frame turned, the polarisation stays in the laboratory
-    angle, chi = turned.two_theta(Y, X), turned.azimuth(Y, X)
-    fraction = (1 + factor) / 2
-    weight = fraction * (1 - (np.cos(chi) * np.sin(angle)) ** 2)
-    weight += (1 - fraction) * (1 - (np.sin(chi) * np.sin(angle)) ** 2)
-    curve = integrate(settings(turned, polarization=factor), weight * 5)[0]
-    assert np.nanmax(np.abs(curve / 5 - 1)) < 1e-6
-
-
-def test_empty_bins_and_unusable_pixels():
-    mask = radial_coordinate(TILTED, "q_nm^-1", Y, X) > 12.0
-    frame = np.full(SHAPE, 3.0, dtype=np.float32)
-    frame[::5] = np.nan
-    curve = integrate(settings(mask=mask, range=(0.0, 20.0), bins=100), frame)[0][0]
-    axis = bin_centres(0.0, 20.0, 100)
-    assert np.isnan(curve[axis > 12.4]).all()
-    assert np.isnan(curve[axis < 1.0]).all()
-    assert np.array_equal(curve[(axis > 4) & (axis < 11.5)], np.full(((axis > 4) & (axis < 11.5)).sum(), 3.0))
-
-
-def test_poisson_uncertainty_against_draws():
-    random = np.random.default_rng(5)
-    given = settings(bins=40, error_model="poisson")
-    frames = random.poisson(20.0, (200, *SHAPE)).astype(np.uint16)
-    backend = PyFAIBackend()
-    backend.setup(given)
-    curves, sigmas = backend.integrate(frames)
-    assert sigmas is not None
-    # standard deviation of 200 draws: 5 % a bin, so 40 bins agree on average to 0.8 %
-    ratio = curves[:, 3:-3].std(axis=0) / sigmas[:, 3:-3].mean(axis=0)
-    assert ratio.mean() == pytest.approx(1.0, abs=0.03)
-
-
-def test_a_curve_does_not_depend_on_its_block():
-    frames = np.random.default_rng(1).poisson(50.0, (6, *SHAPE)).astype(np.int32)
-    given = settings(error_model="poisson", solid_angle=True, polarization=0.9)
-    whole, sigma = integrate(given, *frames)
-    for start in range(6):
-        one, its_sigma = integrate(given, frames[start])
-        assert one.tobytes() == whole[start : start + 1].tobytes()
-        assert its_sigma.tobytes() == sigma[start : start + 1].tobytes()
 
 
 THREADS = """

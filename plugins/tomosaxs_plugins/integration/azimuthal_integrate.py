@@ -132,6 +132,10 @@ def _shape(
 def _check(dataset: Dataset, **parameters: Any) -> dict[str, Any]:
     backend = _choose(parameters["backend"])
     AzimuthalIntegrate(**{**parameters, "backend": backend}).settings(dataset)
+    if backend == "pyfai":
+        for name, value in (("splitting", "subpixel"), ("average", "mean_of_ratios")):
+            if parameters[name] == value:
+                raise InputError(f"backend pyfai has no {name}: {value}; take backend: tomosaxs", parameter=name)
     below, above = parameters["mask_below"], parameters["mask_above"]
     if below is not None and above is not None and not below < above:
         raise InputError(f"mask_below ({below:g}) must be smaller than mask_above ({above:g})")
@@ -140,10 +144,11 @@ def _check(dataset: Dataset, **parameters: Any) -> dict[str, Any]:
     return {"backend": backend}
 
 
-def _memory(slices: int, dataset: Dataset, **_: Any) -> float:
-    pixels = dataset.axis("detector_y").size * dataset.axis("detector_x").size
-    # a float copy of each frame, and once: corner positions in several forms and the sparse matrix
-    return float(pixels * (slices * (dataset.dtype.itemsize + 9) + 250))
+def _memory(slices: int, dataset: Dataset, *, bins: int = 1000, **_: Any) -> float:
+    rows, columns = dataset.axis("detector_y").size, dataset.axis("detector_x").size
+    # a float copy of each frame, and once: corner positions and tables, which grow with the bins of a pixel
+    bins_of_a_pixel = 2 + 1.5 * bins / float(np.hypot(rows, columns))
+    return float(rows * columns * (slices * (dataset.dtype.itemsize + 9) + 80 + 60 * bins_of_a_pixel))
 
 
 @plugin(
@@ -192,8 +197,14 @@ class AzimuthalIntegrate:
     ] = None
     solid_angle: Annotated[bool, Param("correct for the solid angle of a pixel")] = True
     splitting: Annotated[
-        Literal["full", "bbox", "no"], Param("how a pixel is shared among bins: by area, by extent, not at all")
+        Literal["full", "bbox", "no", "subpixel"],
+        Param("how a pixel is shared among bins: by area, by extent, not at all, by centres of its sub-pixels"),
     ] = "full"
+    oversampling: Annotated[int, Param("sub-pixels along an edge of a pixel, for splitting subpixel", ge=1, le=64)] = 3
+    average: Annotated[
+        Literal["ratio_of_sums", "mean_of_ratios"],
+        Param("corrected pixels weigh by what they can count (lower noise), or all the same (as saxsdog does)"),
+    ] = "ratio_of_sums"
     error_model: Annotated[Literal["none", "poisson", "azimuthal"], Param("how uncertainties are found")] = "none"
     normalise: Annotated[str | None, Param("divide by this companion of the data, for instance monitor")] = None
 
@@ -209,7 +220,8 @@ class AzimuthalIntegrate:
             raise InputError("every pixel of the frames is masked")
         return IntegrationSettings(
             geometry, shape, self.bins, low, high, self.unit, mask, self.polarization,
-            self.solid_angle, self.splitting, self.error_model,
+            self.solid_angle, self.splitting, self.error_model, self.oversampling, self.average,
+            self.mask_below, self.mask_above, self.mask_gaps,
         )  # fmt: skip
 
     def _mask(
@@ -251,8 +263,7 @@ class AzimuthalIntegrate:
         if self._engine is None:
             self.setup(scan.dataset)
         assert self._engine is not None
-        frames = masks.unusable_to_nan(data, self.mask_below, self.mask_above, self.mask_gaps)
-        curves, sigmas = self._engine.integrate(frames)
+        curves, sigmas = self._engine.integrate(data)
         if self.normalise is None:
             return curves, sigmas
         monitor = scan.get(self.normalise).reshape(-1, 1)

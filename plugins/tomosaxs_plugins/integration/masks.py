@@ -119,10 +119,11 @@ def unusable_to_nan(
     """Return frames (n, rows, columns) with NaN where a value cannot be used.
 
     Values under `below` or over `above` go; with `gaps`, of integer frames also negative values (gaps and
-    dead pixels) and the largest value of the type (how Eiger and other detectors flag a pixel). Frames
-    without such values are returned as they are, others as a float copy.
+    dead pixels) and the largest value of the type (how Eiger and other detectors flag a pixel); of float
+    frames those that are infinite. Frames without such values are returned as they are, others as a float
+    copy.
     """
-    bad = None
+    bad = np.isinf(frames) if np.issubdtype(frames.dtype, np.floating) else None
     if gaps and np.issubdtype(frames.dtype, np.integer):
         bad = (frames < 0) | (frames == np.iinfo(frames.dtype).max)
     if below is not None:

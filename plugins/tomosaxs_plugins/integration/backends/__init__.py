@@ -42,9 +42,18 @@ class IntegrationSettings:
         Divide by the solid angle of a pixel relative to that at normal incidence, cos^3 of the angle of
         incidence.
     splitting : str
-        How a pixel is shared among bins: ``full`` (by its area), ``bbox`` (by its extent), ``no``.
+        How a pixel is shared among bins: ``full`` (by its area), ``bbox`` (by its extent), ``no``, ``subpixel``
+        (by the centres of its sub-pixels).
     error_model : str
         ``none``, ``poisson`` (variance = counts) or ``azimuthal`` (variance from the spread in a bin).
+    oversampling : int
+        Sub-pixels along an edge of a pixel, for ``subpixel``.
+    average : str
+        ``ratio_of_sums`` (pixels weigh by what they can count) or ``mean_of_ratios`` (they weigh the same).
+    below, above : float or None
+        Values under or over these are not used in their frame.
+    gaps : bool
+        Of integer frames, neither are negative values and the largest value of the type.
     """
 
     geometry: DetectorGeometry
@@ -56,8 +65,13 @@ class IntegrationSettings:
     mask: NDArray[np.bool_]
     polarization: float | None = None
     solid_angle: bool = True
-    splitting: Literal["full", "bbox", "no"] = "full"
+    splitting: Literal["full", "bbox", "no", "subpixel"] = "full"
     error_model: Literal["none", "poisson", "azimuthal"] = "none"
+    oversampling: int = 3
+    average: Literal["ratio_of_sums", "mean_of_ratios"] = "ratio_of_sums"
+    below: float | None = None
+    above: float | None = None
+    gaps: bool = False
 
 
 class IntegrationBackend(Protocol):
@@ -70,6 +84,7 @@ class IntegrationBackend(Protocol):
         """Return curves (n, bins) and their standard uncertainties, of frames (n, rows, columns).
 
         Intensity is the sum of counts over the sum of weights (polarisation, solid angle, area), NaN in
-        a bin without any usable pixel. A pixel that is NaN in a frame is not used in it. The
-        uncertainty is None without an error model.
+        a bin without any usable pixel. A pixel that is not finite in a frame, or that the settings'
+        `below`, `above` and `gaps` leave out, is not used in it. The uncertainty is None without an error
+        model.
         """

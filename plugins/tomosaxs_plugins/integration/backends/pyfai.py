@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.integration.backends import IntegrationSettings
+from tomosaxs_plugins.integration.masks import unusable_to_nan
 
 _UNITS = {
     "q_nm^-1": "q_nm^-1",
@@ -54,7 +55,15 @@ class PyFAIBackend:
         self._mask: NDArray[np.int8] | None = None
 
     def setup(self, settings: IntegrationSettings) -> None:
-        """Prepare; the matrix itself is built with the first frame."""
+        """Prepare; the matrix itself is built with the first frame.
+
+        Raises
+        ------
+        ValueError
+            For splitting by sub-pixels and the mean of ratios, which pyFAI does not have.
+        """
+        if settings.splitting == "subpixel" or settings.average != "ratio_of_sums":
+            raise ValueError("pyFAI has neither splitting by sub-pixels nor the mean of ratios")
         self._settings = settings
         self._integrator = _integrator(settings)
         self._mask = settings.mask.astype(np.int8)
@@ -66,6 +75,7 @@ class PyFAIBackend:
             raise RuntimeError("setup has to be called before integrate")
         curves = np.full((len(frames), settings.bins), np.nan, dtype=np.float32)
         sigmas = None if settings.error_model == "none" else curves.copy()
+        frames = unusable_to_nan(frames, settings.below, settings.above, settings.gaps)
         for number, frame in enumerate(frames):
             # compiled code that refuses read-only memory: a block may be part of a memory map
             found = self._one(np.require(frame, requirements=("C", "W")), settings)

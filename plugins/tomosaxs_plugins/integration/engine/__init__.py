@@ -1,0 +1,1 @@
+"""Azimuthal integration of our own: exact pixel areas, several frames at a time, numba and numpy only."""

@@ -1,0 +1,286 @@
+"""Frames to curves with the tables of `Lookup`: eight frames at a time, sums in float64 and in one fixed order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tomosaxs_plugins.integration.engine.lookup import Lookup
+from tomosaxs_plugins.integration.engine.vector import LANES, add_scaled, compiled, load_pixels
+
+_LINE = 8  # float64 numbers of a cache line: vectors that straddle two are slow
+
+
+def usable_values(
+    dtype: DTypeLike, below: float | None = None, above: float | None = None, gaps: bool = True
+) -> tuple[Any, Any]:
+    """Return the smallest and the largest value of this type that is used.
+
+    Values under `below` or over `above` are not; with `gaps`, of integers neither are negative values (gaps and dead
+    pixels) and the largest value of the type (how detectors flag a pixel). Of floats only finite values are used.
+    """
+    kind = np.dtype(dtype)
+    if np.issubdtype(kind, np.integer):
+        limits = np.iinfo(kind)
+        low, high = int(limits.min), int(limits.max)
+        if gaps:
+            low, high = max(low, 0), high - 1
+        if below is not None and below > low:
+            low = int(np.ceil(below))
+        if above is not None and above < high:
+            high = int(np.floor(above))
+        return low, high
+    most = float(np.finfo(kind).max)
+    lowest = -most if below is None else max(-most, float(np.asarray(below, dtype=kind)))
+    return lowest, most if above is None else min(most, float(np.asarray(above, dtype=kind)))
+
+
+def integrate(
+    lookup: Lookup,
+    frames: NDArray[Any],
+    *,
+    error_model: str = "none",
+    below: float | None = None,
+    above: float | None = None,
+    gaps: bool = True,
+    threads: int = 1,
+    dtype: DTypeLike = np.float64,
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Integrate frames.
+
+    Parameters
+    ----------
+    lookup : Lookup
+        Tables for this geometry, mask and bins.
+    frames : (n, rows, columns) array
+        Counts: integers or floats. Values that `usable_values` leaves out, and those that are not finite, are not
+        used in that frame.
+    error_model : {"none", "poisson", "azimuthal"}
+        Variance of a pixel: its counts (which then must be counts), or found from the spread in a bin.
+    below, above, gaps
+        See `usable_values`.
+    threads : int
+        Eight frames go to a thread at a time.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    curves, sigmas : (n, bins) arrays
+        Sum of weights times counts over sum of weights times factors of the pixels, and its standard uncertainty
+        (None without an error model); NaN where a bin has no usable pixel. A frame's curve is bit-identical whatever
+        the other frames and the number of threads.
+
+    Raises
+    ------
+    ValueError
+        When the frames do not have the shape or a type that fits, or the error model is unknown.
+    """
+    if error_model not in ("none", "poisson", "azimuthal"):
+        raise ValueError(f"error model {error_model!r} is not one of none, poisson, azimuthal")
+    block = _prepared(frames, lookup.pixel_norm.size)
+    number = len(block)
+    curves = np.full((number, lookup.bins), np.nan, dtype=dtype)
+    sigmas = None if error_model == "none" else curves.copy()
+    low, high = usable_values(block.dtype, below, above, gaps)
+    if low > high or number == 0:
+        return curves, sigmas
+    limits = block.dtype.type(low), block.dtype.type(high)
+    flat, pixels = block.reshape(-1), lookup.pixel_norm.size
+
+    def eight(begin: int) -> None:
+        end = min(number, begin + LANES)
+        # lanes without a frame of their own repeat the last one
+        starts = np.minimum(np.arange(begin, begin + LANES), end - 1) * pixels
+        signal, variance, loss = (_sums(lookup) for _ in range(3))
+        lost = np.zeros((lookup.bins, LANES), dtype=np.int64)
+        buffer = _aligned(LANES * LANES)
+        given: tuple[Any, ...] = (
+            flat, starts, *limits, lookup.groups, lookup.keep, lookup.first, lookup.weights, lookup.width,
+            lookup.apart, lookup.apart_first, lookup.apart_starts, lookup.apart_weights, lookup.pixel_norm,
+        )  # fmt: skip
+        sums: tuple[Any, ...] = (*given, error_model == "poisson", signal, variance, loss, lost, buffer)
+        _accumulate(*sums)
+        _divide(lookup.norm, lookup.entries, signal, loss, lost, end - begin, curves[begin:end])
+        if sigmas is None:
+            return
+        if error_model == "azimuthal":
+            variance[:] = 0.0
+            sums = (*given, lookup.norm, lookup.entries, signal, loss, lost, variance, buffer)
+            _spread(*sums)
+        _uncertain(lookup.norm, lookup.entries, variance, loss, lost, end - begin, sigmas[begin:end])
+
+    if threads <= 1 or number <= LANES:
+        for begin in range(0, number, LANES):
+            eight(begin)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(eight, range(0, number, LANES)):
+                pass
+    return curves, sigmas
+
+
+def _prepared(frames: NDArray[Any], pixels: int) -> NDArray[Any]:
+    """Return the frames contiguous, in the machine's byte order and in a type the loops know."""
+    if frames.ndim != 3 or frames[0:1].size not in (0, pixels):
+        raise ValueError(f"frames of shape {frames.shape} do not fit tables of {pixels} pixels a frame")
+    kind = frames.dtype
+    if kind.kind == "b":
+        kind = np.dtype(np.uint8)
+    elif kind.kind == "f" and kind.itemsize not in (4, 8):
+        kind = np.dtype(np.float32 if kind.itemsize < 4 else np.float64)
+    elif kind.kind not in "iuf":
+        raise ValueError(f"frames of type {kind} cannot be integrated")
+    return np.ascontiguousarray(frames, dtype=kind.newbyteorder("="))
+
+
+def _aligned(size: int) -> NDArray[np.float64]:
+    """Return zeros that begin at a cache line."""
+    room = np.zeros(size + _LINE)
+    begin = (-room.ctypes.data // room.itemsize) % _LINE
+    return room[begin : begin + size]
+
+
+def _sums(lookup: Lookup) -> NDArray[np.float64]:
+    """Return zeros for every bin and lane, and for the bins behind the last one that weights of 0 may touch."""
+    return _aligned((lookup.bins + lookup.width) * LANES)
+
+
+@compiled
+def _usable(value: Any, low: Any, high: Any) -> bool:
+    return bool(low <= value <= high)  # NaN is not
+
+
+@compiled
+def _lose(
+    flat: Any, starts: Any, low: Any, high: Any, pixel: int, first: int, weights: Any, begin: int, end: int, norm: Any,
+    loss: Any, lost: Any,
+) -> None:  # fmt: skip
+    """Note, frame by frame, what the normalisation lacks when this pixel's value is unusable."""
+    for lane in range(LANES):
+        if not _usable(flat[starts[lane] + pixel], low, high):
+            for k in range(begin, end):
+                if weights[k] > 0:
+                    at = first + k - begin
+                    loss[at * LANES + lane] += np.float64(weights[k]) * norm[pixel]
+                    lost[at, lane] += 1
+
+
+@compiled
+def _add_pixel(sums: Any, first: int, buffer: Any, at: int, weights: Any, begin: int, width: int, square: bool) -> None:
+    """Add a pixel of eight frames to its bins, times weights or their squares."""
+    target = first * LANES
+    for k in range(width):
+        weight = np.float64(weights[begin + k])
+        add_scaled(sums, target + LANES * k, buffer, at, weight * weight if square else weight)
+
+
+@compiled
+def _add_grouped(
+    sums: Any, first: int, buffer: Any, at: int, weights: Any, entry: int, width: int, square: bool
+) -> None:
+    """Add a pixel of a group; each width spelled out, because a loop of three turns costs as much as what it does."""
+    if width == 3:
+        _add_pixel(sums, first, buffer, at, weights, entry * 3, 3, square)
+    elif width == 2:
+        _add_pixel(sums, first, buffer, at, weights, entry * 2, 2, square)
+    elif width == 1:
+        _add_pixel(sums, first, buffer, at, weights, entry, 1, square)
+    else:
+        _add_pixel(sums, first, buffer, at, weights, entry * 4, 4, square)
+
+
+@compiled
+def _accumulate(
+    flat: Any, starts: Any, low: Any, high: Any, groups: Any, keep: Any, first: Any, weights: Any, width: int,
+    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any,
+    with_variance: bool, signal: Any, variance: Any, loss: Any, lost: Any, buffer: Any,
+) -> None:  # fmt: skip
+    """Sum up weighted counts (and their variances) of eight frames."""
+    for group in range(groups.size):
+        at = groups[group]
+        if load_pixels(flat, starts, at, keep[group], low, high, buffer):
+            for pixel in range(LANES):
+                if keep[group] >> pixel & 1:
+                    entry = group * LANES + pixel
+                    _lose(
+                        flat, starts, low, high, at + pixel, first[entry], weights,
+                        entry * width, entry * width + width, norm, loss, lost,
+                    )  # fmt: skip
+        for pixel in range(LANES):
+            entry = group * LANES + pixel
+            here = np.int64(first[entry])
+            _add_grouped(signal, here, buffer, pixel * LANES, weights, entry, width, False)
+            if with_variance:
+                _add_grouped(variance, here, buffer, pixel * LANES, weights, entry, width, True)
+    for number in range(apart.size):
+        pixel = apart[number]
+        begin, end = apart_starts[number], apart_starts[number + 1]
+        here = np.int64(apart_first[number])
+        for lane in range(LANES):
+            value = flat[starts[lane] + pixel]
+            buffer[lane] = np.float64(value) if _usable(value, low, high) else 0.0
+        _lose(flat, starts, low, high, pixel, here, apart_weights, begin, end, norm, loss, lost)
+        _add_pixel(signal, here, buffer, 0, apart_weights, begin, end - begin, False)
+        if with_variance:
+            _add_pixel(variance, here, buffer, 0, apart_weights, begin, end - begin, True)
+
+
+@compiled
+def _spread(
+    flat: Any, starts: Any, low: Any, high: Any, groups: Any, keep: Any, first: Any, weights: Any, width: int,
+    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any,
+    bin_norm: Any, entries: Any, signal: Any, loss: Any, lost: Any, variance: Any, buffer: Any,
+) -> None:  # fmt: skip
+    """Sum up squared weighted deviations from the curve, which is worked out from the sums into `signal`."""
+    for at in range(bin_norm.size):
+        for lane in range(LANES):
+            here = at * LANES + lane
+            left = entries[at] - lost[at, lane]
+            signal[here] = signal[here] / (bin_norm[at] - loss[here]) if left > 0 else 0.0
+    for group in range(groups.size):
+        at = groups[group]
+        bad = load_pixels(flat, starts, at, keep[group], low, high, buffer)
+        for pixel in range(LANES):
+            if not keep[group] >> pixel & 1:
+                continue
+            entry = group * LANES + pixel
+            for k in range(width):
+                weight = np.float64(weights[entry * width + k])
+                target = (first[entry] + k) * LANES
+                for lane in range(LANES):
+                    off = (buffer[pixel * LANES + lane] - norm[at + pixel] * signal[target + lane]) * weight
+                    if bad and not _usable(flat[starts[lane] + at + pixel], low, high):
+                        off = 0.0
+                    variance[target + lane] += off * off
+    for number in range(apart.size):
+        pixel = apart[number]
+        for lane in range(LANES):
+            value = flat[starts[lane] + pixel]
+            if not _usable(value, low, high):
+                continue
+            for k in range(apart_starts[number], apart_starts[number + 1]):
+                target = (apart_first[number] + k - apart_starts[number]) * LANES + lane
+                off = (np.float64(value) - norm[pixel] * signal[target]) * np.float64(apart_weights[k])
+                variance[target] += off * off
+
+
+@compiled
+def _divide(norm: Any, entries: Any, signal: Any, loss: Any, lost: Any, lanes: int, curves: Any) -> None:
+    """Write signal over normalisation where a pixel is left."""
+    for lane in range(lanes):
+        for at in range(norm.size):
+            if entries[at] - lost[at, lane] > 0:
+                curves[lane, at] = signal[at * LANES + lane] / (norm[at] - loss[at * LANES + lane])
+
+
+@compiled
+def _uncertain(norm: Any, entries: Any, variance: Any, loss: Any, lost: Any, lanes: int, sigmas: Any) -> None:
+    """Write the root of the variance over normalisation where a pixel is left."""
+    for lane in range(lanes):
+        for at in range(norm.size):
+            if entries[at] - lost[at, lane] > 0:
+                sigmas[lane, at] = np.sqrt(variance[at * LANES + lane]) / (norm[at] - loss[at * LANES + lane])
