@@ -325,7 +325,8 @@ def test_every_pattern_has_an_example_that_fits(pattern: str) -> None:
 
     source = example_source(pattern)
     assert set(PATTERNS) == {
-        "Projections", "Sinograms", "Pointwise", "Rows", "DiffractionPatterns", "AzimuthalProfiles", "Spectra", "VolumeSlices",
+        "Projections", "Sinograms", "Pointwise", "Rows", "DiffractionPatterns", "AzimuthalProfiles", "Spectra",
+        "VolumeSlices",
     }, "a new pattern: give it an example in tomosaxs.testing.examples, and name it here"  # fmt: skip
     assert PATTERNS[pattern].pointwise or PATTERNS[pattern].core_of(source.dataset.names)
     assert source.reader.shape == source.dataset.shape

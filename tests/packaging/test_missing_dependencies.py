@@ -23,7 +23,13 @@ AFFECTED: dict[str, set[str]] = {
     "fabio": {"azimuthal_integrate: pyfai"},
     "hdf5plugin": set(),
     "mpi4py": set(),
-    "numba": {"azimuthal_integrate: tomosaxs", "dead_time", "find_rotation_axis", "frame_corrections", "reconstruct: tomosaxs"},
+    "numba": {
+        "azimuthal_integrate: tomosaxs",
+        "dead_time",
+        "find_rotation_axis",
+        "frame_corrections",
+        "reconstruct: tomosaxs",
+    },
     "numexpr": {"calculate", "calculate_two", "dark_flat_correction", "minus_log", "azimuthal_integrate: pyfai"},
     "pyFAI": {"azimuthal_integrate: pyfai"},
     "scipy": {
@@ -63,7 +69,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "astra": (CORRECTED + "  - plugin: reconstruct\n    backend: astra\n", "list.yml:9: step 3 reconstruct.backend"),
     "numba": (CORRECTED + "  - plugin: find_rotation_axis\n", "list.yml:8: step 3 find_rotation_axis"),
     "numexpr": (CORRECTED, "list.yml:6: step 1 dark_flat_correction"),
-    "pyFAI": ("  - plugin: azimuthal_integrate\n    backend: pyfai\n", "list.yml:7: step 1 azimuthal_integrate.backend"),
+    "pyFAI": (
+        "  - plugin: azimuthal_integrate\n    backend: pyfai\n",
+        "list.yml:7: step 1 azimuthal_integrate.backend",
+    ),
     "scipy": ("  - plugin: reconstruct\n    backend: tomosaxs\n", "list.yml:7: step 1 reconstruct.backend"),
     "tifffile": ("  - plugin: tiff_stack\n", "list.yml:6: step 1 tiff_stack"),
     "tomopy": ("  - plugin: reconstruct\n    backend: tomopy\n", "list.yml:7: step 1 reconstruct.backend"),

@@ -83,10 +83,7 @@ def test_columns_follow_x_at_zero_and_y_at_ninety_degrees() -> None:
     at = [np.unravel_index(frame.argmax(), frame.shape) for frame in ball.projections([0, 180], 21, 61, 31.0)]
     assert at == [(13, 41), (13, 21)]
     ball = Phantom([Ellipsoid((0, 10, 0), (2, 2, 2))])
-    at = [
-        np.unravel_index(frame.argmax(), frame.shape)[1]
-        for frame in ball.projections([90, 270], 21, 61, 31.0)
-    ]
+    at = [np.unravel_index(frame.argmax(), frame.shape)[1] for frame in ball.projections([90, 270], 21, 61, 31.0)]
     assert at == [41, 21]
     assert np.unravel_index(ball.volume(61, 21).sum(axis=0).argmax(), (61, 61)) == (40, 30)
 
@@ -95,9 +92,7 @@ def test_every_projection_holds_the_mass_of_the_volume() -> None:
     phantom = smooth_phantom(96, 8)
     volume, projections = phantom.volume(96, 8), phantom.projections(np.arange(0, 180, 17), 8, 96)
     # Sums over pixels of smooth functions equal their integrals to the square of pixel over body size.
-    np.testing.assert_allclose(
-        projections.sum(axis=2), np.broadcast_to(volume.sum(axis=(1, 2)), (11, 8)), rtol=2e-3
-    )
+    np.testing.assert_allclose(projections.sum(axis=2), np.broadcast_to(volume.sum(axis=(1, 2)), (11, 8)), rtol=2e-3)
 
 
 def test_pixel_size_scales_lengths_only() -> None:
@@ -129,9 +124,7 @@ def test_axis_may_drift_and_bodies_may_leave_the_field() -> None:
 def test_moved_scaled_and_sums() -> None:
     phantom = random_phantom(48, 12, seed=5)
     np.testing.assert_allclose(phantom.moved(3).volume(48, 12)[3:], phantom.volume(48, 12)[:-3], atol=1e-15)
-    np.testing.assert_allclose(
-        (phantom + phantom).volume(48, 12), phantom.scaled(2).volume(48, 12), atol=1e-15
-    )
+    np.testing.assert_allclose((phantom + phantom).volume(48, 12), phantom.scaled(2).volume(48, 12), atol=1e-15)
 
 
 def test_a_body_without_extent_is_refused() -> None:

@@ -91,9 +91,7 @@ def test_perfect_scan_is_exact(tmp_path: Path) -> None:
     assert np.all(data[keys == FLAT] == PERFECT.full)
     truth = smooth_phantom(64, 12).projections(angles[keys == PROJECTION], 12, 64, 33.3)
     # float32 holds the counts to 6e-8 of their value.
-    np.testing.assert_allclose(
-        -np.log(data[keys == PROJECTION].astype(float) / PERFECT.full), truth, atol=2e-7
-    )
+    np.testing.assert_allclose(-np.log(data[keys == PROJECTION].astype(float) / PERFECT.full), truth, atol=2e-7)
     assert truth.max() > 0.3
 
 
@@ -168,9 +166,7 @@ def test_truth_lists_what_was_planted(tmp_path: Path) -> None:
         inside = volume[6, 32, 20] * PERFECT.pixel_size
         assert inside == pytest.approx(0.01, rel=1e-6)
         assert np.diff(entry["data/x"][()]) == pytest.approx(PERFECT.pixel_size)
-        for (row, column), value in zip(
-            entry["defects/dead_pixels"][()], entry["defects/stuck_at"][()], strict=True
-        ):
+        for (row, column), value in zip(entry["defects/dead_pixels"][()], entry["defects/stuck_at"][()], strict=True):
             assert np.all(data[:, row, column] == value)
         for kind in ("dead_pixels", "bent_pixels", "drifting_pixels"):
             pixels = entry["defects"][kind][()]
@@ -230,9 +226,7 @@ def test_opposite_projections_mirror_about_the_axis_of_each_row(tmp_path: Path) 
         np.testing.assert_allclose(first[row, axis - reach : axis + reach + 1], mirrored, rtol=1e-6)
     upright = phantom.projections([0.0], 15, 65, 33.0)[0]
     np.testing.assert_allclose(-np.log(first[7].astype(float) / settings.full), upright[7], atol=1e-6)
-    np.testing.assert_allclose(
-        -np.log(first[3, :50].astype(float) / settings.full), upright[3, 4:54], atol=1e-6
-    )
+    np.testing.assert_allclose(-np.log(first[3, :50].astype(float) / settings.full), upright[3, 4:54], atol=1e-6)
 
 
 def test_contiguous_layout(tmp_path: Path) -> None:
