@@ -41,7 +41,7 @@ def save(name: str, image: NDArray[np.uint8]) -> None:
 
 def tomography(folder: Path) -> None:
     """A raw sinogram, the slice from it, the truth; and a slice before and after the ring filter."""
-    row, bad = 32, 61
+    row, bad = 32, 35
     truth = folder / "truth.nxs"
     volume = "entry/reconstruct/data"
     sinogram = read(folder / "scan.nxs", "entry/instrument/detector/data", (slice(30, 431), row))
