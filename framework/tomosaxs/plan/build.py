@@ -17,7 +17,7 @@ from tomosaxs.plan.infer import (
     variants_of,
 )
 from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key
-from tomosaxs.plan.memory import Options, size_blocks
+from tomosaxs.plan.memory import Options, size_blocks, too_large
 from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plugin import PluginError
@@ -63,6 +63,7 @@ class _Builder:
             one.number = number
             size_blocks(one, self.options)
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
+        messages.extend(filter(None, (too_large(one, self.options) for one in passes)))
         return Plan(
             self.checked, inputs, self.steps, self.nodes, passes, self.options.ranks, self.options.memory, messages
         )

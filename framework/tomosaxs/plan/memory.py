@@ -93,6 +93,17 @@ def size_blocks(one: Pass, options: Options) -> None:
     one.memory = pass_bytes(one, one.block)
 
 
+def too_large(one: Pass, options: Options) -> str:
+    """Return a warning where the blocks of a pass need more memory than is allowed, else an empty text."""
+    need, allowed = one.memory * options.node_ranks, options.memory
+    if need <= allowed:
+        return ""
+    return (
+        f"pass {one.number}: blocks of {one.block} need about {need / 1e6:.3g} MB on a node, "
+        f"{allowed / 1e6:.3g} MB are allowed; it is run all the same"
+    )
+
+
 def _wanted(one: Pass, options: Options, share: int) -> int:
     budget = options.memory / max(1, options.node_ranks)
     fixed = pass_bytes(one, 0)

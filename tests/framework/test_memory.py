@@ -1,0 +1,82 @@
+"""Blocks are sized by what a slice needs: within the budget, in whole lanes, and said where that cannot be."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from tomosaxs import ArrayReader, Axis, CroppedReader, Dataset, Projections, Source, plugin
+from tomosaxs.dataset import is_compressed
+from tomosaxs.declaration import spec_of
+from tomosaxs.plan import Options
+from tomosaxs.plan.memory import pass_bytes, too_large
+from tomosaxs.testing.contract import plan_of
+
+
+@plugin(memory=lambda slices, data, **_: 1e6 + 1e4 * slices)
+def costly(data: Projections) -> Projections:
+    """Need a megabyte at all, and ten kilobytes a slice."""
+    return data
+
+
+def frames(count=1000, compressed=False):
+    axes = (Axis("rotation_angle", count), Axis("detector_y", 25), Axis("detector_x", 100))
+    values = np.zeros((count, 25, 100), np.float32)
+    reader = ArrayReader(values)
+    if compressed:
+        object.__setattr__(reader, "compressed", True)
+    return Source(Dataset(axes, values.dtype), reader)
+
+
+def planned(memory, *, ranks=1, source=None, block=None):
+    options = Options(ranks, ranks, memory, block)
+    return plan_of(source or frames(), spec_of(costly), {}, options).passes[0], options
+
+
+def test_a_slice_costs_input_output_and_what_the_plugin_says():
+    one, _ = planned(1e9)
+    assert pass_bytes(one, 1) - pass_bytes(one, 0) == 25 * 100 * 4 * 2 + 1e4
+    assert pass_bytes(one, 0) == 1e6
+
+
+@pytest.mark.parametrize("memory", [2e6, 5e6, 2e7])
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_blocks_stay_within_the_budget_and_use_it(memory, ranks):
+    one, options = planned(memory, ranks=ranks)
+    assert one.memory * ranks <= memory or one.block == 1
+    assert one.block == 1 or pass_bytes(one, one.block + 16) * ranks > memory or one.block == -(-1000 // ranks)
+    assert bool(too_large(one, options)) == (one.memory * ranks > memory)
+
+
+def test_a_budget_below_one_slice_is_said():
+    one, options = planned(1000.0)
+    assert one.block == 1
+    assert "need about 1.03 MB on a node, 0.001 MB are allowed" in too_large(one, options)
+
+
+def test_large_blocks_are_whole_lanes_and_not_larger_than_useful():
+    one, _ = planned(1e12, source=frames(40000))
+    assert one.block % 16 == 0
+    assert one.memory < 3e8
+
+
+def test_compressed_data_are_read_in_as_few_parts_as_fit():
+    one, _ = planned(1e12, source=frames(40000, compressed=True))
+    assert one.block == 40000
+
+
+def test_a_given_block_is_taken():
+    assert planned(1e9, block=7)[0].block == 7
+
+
+def test_readers_tell_compression_through_a_crop(tmp_path):
+    from tomosaxs_plugins.loaders.array import array
+
+    for name, options in (("plain", {}), ("small", {"compression": "gzip", "chunks": (1, 4, 4)})):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as handle:
+            handle.create_dataset("data", data=np.ones((3, 4, 4), np.float32), **options)
+    axes = ["y", "detector_y", "detector_x"]
+    told = [array(tmp_path / f"{name}.h5", dataset="data", axes=axes).reader for name in ("plain", "small")]
+    assert [is_compressed(reader) for reader in told] == [False, True]
+    assert is_compressed(CroppedReader(told[1], (slice(0, 2), slice(None), slice(None))))
