@@ -16,6 +16,7 @@ sqrt(u^2 + v^2), v from -infinity to infinity. That last integral is closed for 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,7 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Shape:
+class Shape(ABC):
     """One body of a phantom; its subclasses say how the value falls with the reduced radius.
 
     Parameters
@@ -57,13 +58,13 @@ class Shape:
         """Reduced radius beyond which the value is zero."""
         return 1.0
 
+    @abstractmethod
     def profile(self, squared: Float) -> Float:
         """Return the value at squared reduced radii, relative to the middle."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ray(self, squared: Float) -> Float:
         """Return the integral of the profile over a ray, by its smallest squared reduced radius."""
-        raise NotImplementedError
 
     def height(self, z: Float) -> Float:
         """Return what the distance `z` from the centre's height adds to the squared reduced radius."""

@@ -106,7 +106,8 @@ def _shape(data: Dataset, *, size: int | None, **rest: Any) -> Output:
     grid = np.arange(count) - (count - 1) / 2
     values, units = (grid * pixel, "m") if pixel is not None else (grid, "px")
     axes = tuple(Axis(name, count, values, units) for name in ("y", "x"))
-    return Output(axes, "float32", "attenuation", "1/m" if pixel is not None else "1/px")
+    per = "m" if pixel is not None else "px"
+    return Output(axes, "float32", data.label, f"{data.units or 1}/{per}")
 
 
 def _memory(slices: int, data: Dataset, *, size: int | None, **rest: Any) -> float:
@@ -138,6 +139,7 @@ def reconstruct(
     coefficient in 1/m where the pixel size is known, else in 1/px. Every backend gives the same grid, orientation
     and units: detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from
     the axis. ``fbp`` always means filtered backprojection; ``auto`` is tomosaxs unless a GPU is found.
+    Sinograms of anything else (a band of scattering curves) give that quantity per length.
 
     Parameters
     ----------
