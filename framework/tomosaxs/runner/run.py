@@ -17,7 +17,7 @@ from tomosaxs.registry import manager
 from tomosaxs.result import Result, SavedDataset
 from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log
-from tomosaxs.runner.estimates import run_estimate, save_estimate
+from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
 from tomosaxs.runner.folder import (
     SIDE_KEY,
     TOLD,
@@ -188,8 +188,6 @@ class Run:
 
     def _found(self) -> dict[str, Any]:
         """Return what is finished already and which passes are left (decided on rank 0)."""
-        from tomosaxs.runner.estimates import estimate_to_plain
-
         ready = place_stores(self.context, self.resume)
         estimates = {}
         if self.resume:
