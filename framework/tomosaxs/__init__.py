@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         VolumeSlices,
         custom_pattern,
     )
-    from tomosaxs.plugin import Estimate, Output, PluginError, estimator, loader, plugin, saver
-    from tomosaxs.registry import BackendEntry, PluginEntry, backends
+    from tomosaxs.plugin import Estimate, Output, PluginError, Uncertain, estimator, loader, plugin, saver
+    from tomosaxs.registry import BackendEntry, CommandEntry, PluginEntry, backends
     from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.scan import Scan
@@ -59,9 +59,9 @@ _HOMES = {
         "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Rows", "Sinograms", "Spectra",
         "VolumeSlices", "custom_pattern",
     ),
-    "plugin": ("Estimate", "Output", "PluginError", "estimator", "loader", "plugin", "saver"),
+    "plugin": ("Estimate", "Output", "PluginError", "Uncertain", "estimator", "loader", "plugin", "saver"),
     "report.pictures": ("contact_sheet",),
-    "registry": ("BackendEntry", "PluginEntry", "backends"),
+    "registry": ("BackendEntry", "CommandEntry", "PluginEntry", "backends"),
     "result": ("Result", "SavedDataset"),
     "scan": ("Scan",),
     "units": ("convert",),
@@ -94,10 +94,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CroppedReader", "Dataset",
+    "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader", "Dataset",
     "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
     "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result", "Rows",
     "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
-    "TomosaxsError", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern", "did_you_mean",
+    "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern", "did_you_mean",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
 ]  # fmt: skip

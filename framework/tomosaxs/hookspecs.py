@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from tomosaxs.registry import BackendEntry, PluginEntry
+    from tomosaxs.registry import BackendEntry, CommandEntry, PluginEntry
 
 hookspec = pluggy.HookspecMarker("tomosaxs")
 hookimpl = pluggy.HookimplMarker("tomosaxs")
@@ -31,6 +31,10 @@ class HookSpecs:
     @hookspec
     def register_backends(self) -> Iterable[BackendEntry]:  # type: ignore[empty-body]
         """Return backends for plugins that have a ``backend`` parameter."""
+
+    @hookspec
+    def register_commands(self) -> Iterable[CommandEntry]:  # type: ignore[empty-body]
+        """Return commands of a package: ``tomosaxs NAME``, a click command imported when it is used."""
 
     @hookspec
     def before_run(self, plan: Any, output: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from tomosaxs.dataset import Axis
 from tomosaxs.parameters import Parameters
@@ -35,6 +35,8 @@ class Output:
         What the values are.
     drop : tuple of str
         Auxiliaries that no longer describe the output.
+    uncertainty : bool
+        Whether the step returns `Uncertain` values.
     """
 
     axes: tuple[Axis, ...]
@@ -42,6 +44,20 @@ class Output:
     label: str = "data"
     units: str = ""
     drop: tuple[str, ...] = ()
+    uncertainty: bool = False
+
+
+class Uncertain(NamedTuple):
+    """Values and their standard uncertainties, as a step returns them.
+
+    Parameters
+    ----------
+    values, sigma : arrays of one shape
+        One standard deviation in `sigma`, in the units of `values`; NaN where it is not known.
+    """
+
+    values: Any
+    sigma: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +117,7 @@ class PluginSpec:
     determinism: float = 0.0
     gpu: bool = False
     array: str = "cupy"
+    uncertainty: bool = False
     tile: int = 1
     stateful: bool = False
     version: str = ""
@@ -130,6 +147,7 @@ def plugin(
     determinism: float = 0.0,
     gpu: bool = False,
     array: str = "cupy",
+    uncertainty: bool = False,
 ) -> Callable[[F], F]: ...
 def plugin(function: Any = None, **options: Any) -> Any:
     """Make a function (or dataclass with ``__call__``) a step of process lists.
@@ -161,6 +179,11 @@ def plugin(function: Any = None, **options: Any) -> Any:
         0 (default): same bits for any block and number of ranks; else the relative tolerance.
     gpu : bool, optional
         The block arrives as an array of the package `array` (``cupy`` or ``torch``) on this rank's device.
+    uncertainty : bool, optional
+        The step knows what becomes of standard uncertainties: it finds those of its inputs in
+        ``scan.uncertainty`` (None where there are none) and returns `Uncertain` values where its output has
+        them: where ``shape=`` says so, or, without that rule, where its first input has. After a step that does not
+        know, there are none.
     """
     return _decorate("step", function, options)
 

@@ -100,6 +100,40 @@ class BackendEntry:
         return load_target(self.target)
 
 
+@dataclass(frozen=True)
+class CommandEntry:
+    """One command of a package: ``tomosaxs NAME``.
+
+    Parameters
+    ----------
+    name : str
+        The word on the command line.
+    target : str
+        ``module:attribute`` of a click command; imported when it is used.
+    summary, needs, install
+        As for `PluginEntry`.
+    """
+
+    name: str
+    target: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    install: str = ""
+
+    def load(self) -> Any:
+        """Import and return the click command.
+
+        Raises
+        ------
+        InputError
+            When a package it needs is not installed, or the import fails.
+        """
+        reason = missing_packages(self.needs, self.install)
+        if reason:
+            raise InputError(f"command {self.name!r} {reason}")
+        return load_target(self.target)
+
+
 def missing_packages(needs: tuple[str, ...], install: str) -> str:
     """Return which of the import names are not installed, and the cure, or an empty string."""
     absent = []
@@ -258,6 +292,18 @@ def backends(plugin: str) -> dict[str, BackendEntry]:
     return dict(sorted(entries.items()))
 
 
+@lru_cache(maxsize=1)
+def commands() -> dict[str, CommandEntry]:
+    """Return the commands of all packages by name; of two with one name the first counts, the other is reported."""
+    entries: dict[str, CommandEntry] = {}
+    for entry in _from_hook("register_commands", CommandEntry):
+        if entry.name in entries:
+            _broken()[entry.target] = f"command {entry.name!r} of {entry.target}: {entries[entry.name].target} has it"
+            continue
+        entries[entry.name] = entry
+    return entries
+
+
 def find(name: str, relative_to: Path | None = None) -> PluginSpec:
     """Return the plugin called `name`, or the one that ``PATH.py:NAME`` points to.
 
@@ -311,5 +357,5 @@ def _from_file(name: str, folder: Path) -> PluginSpec:
 
 def forget() -> None:
     """Drop everything that was found, so that the next call looks again (used by tests)."""
-    for cached in (manager, _broken, _registered, plugins, backends):
+    for cached in (manager, _broken, _registered, plugins, backends, commands):
         cached.cache_clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosaxs import BackendEntry, PluginEntry, hookimpl
+from tomosaxs import BackendEntry, CommandEntry, PluginEntry, hookimpl
 
 
 @hookimpl
@@ -254,3 +254,9 @@ def register_backends() -> list[BackendEntry]:
             install="pip install 'tomosaxs[pyfai]'",
         ),
     ]
+
+
+@hookimpl
+def register_commands() -> list[CommandEntry]:
+    """Return the commands of the bench: ``tomosaxs integrate`` and its like."""
+    return []

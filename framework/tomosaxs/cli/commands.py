@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from tomosaxs.registry import CommandEntry
 
 _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),
@@ -23,17 +26,31 @@ _COMMANDS = {
 }
 
 
+def _of_packages() -> dict[str, CommandEntry]:
+    """Return the commands of packages; asked only where a word is none of the framework's own."""
+    from tomosaxs import registry
+
+    return {name: entry for name, entry in registry.commands().items() if name not in _COMMANDS}
+
+
+def _summaries() -> dict[str, str]:
+    own = {name: summary for name, (_, summary) in _COMMANDS.items()}
+    return {**own, **{name: entry.summary for name, entry in _of_packages().items()}}
+
+
 class LazyGroup(click.Group):
-    """Knows its commands by name and imports each when it is used."""
+    """Knows its commands by name, its own and those of packages, and imports each when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a day's work."""
-        return list(_COMMANDS)
+        return list(_summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command."""
         if cmd_name not in _COMMANDS:
-            return None
+            entry = _of_packages().get(cmd_name)
+            loaded: click.Command | None = None if entry is None else entry.load()
+            return loaded
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
         found: click.Command = getattr(importlib.import_module(module), name)
         return found
@@ -42,14 +59,14 @@ class LazyGroup(click.Group):
         """Name the near commands when one is misspelt."""
         from tomosaxs.errors import did_you_mean
 
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], _COMMANDS)}")
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-") and args[0] not in _of_packages():
+            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], _summaries())}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the one-line summaries without importing the commands."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+            formatter.write_dl(list(_summaries().items()))
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
