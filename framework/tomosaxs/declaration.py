@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -44,7 +45,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
     hints = get_type_hints(call, include_extras=True)
     inputs: list[tuple[str, Pattern]] = []
     declared: list[Parameter] = _fields(target) if stateful else []
-    wants_scan = None
+    wants_scan, many_paths = None, False
     for arg in list(inspect.signature(call).parameters.values())[1 if stateful else 0 :]:
         hint = hints.get(arg.name)
         if arg.kind in (arg.VAR_POSITIONAL, arg.VAR_KEYWORD):
@@ -59,17 +60,24 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
         elif arg.kind is arg.KEYWORD_ONLY:
             default = () if arg.default is arg.empty else (arg.default,)
             declared.append(parameter(arg.name, hint, *default))
+        elif kind == "loader":
+            many_paths |= _several_paths(hint)
         elif kind in ("step", "estimator"):
             raise PluginError(
                 f"positional argument {arg.name!r} must have a pattern type (Projections, Sinograms, ...) "
                 "or be a Scan; parameters are keyword-only (put them after a *)"
             )
+    absent = options.get("absent", "")
+    if absent and absent not in [each.name for each in declared]:
+        raise PluginError(f"absent={absent!r} names no parameter")
     if kind in ("step", "estimator") and not inputs:
         raise PluginError("it takes no dataset: annotate a positional argument with a pattern type")
     outputs = _outputs(hints.get("return"), kind)
     doc = inspect.getdoc(target) or ""
     if not doc:
         raise PluginError("it has no docstring: the first line is what users see in lists")
+    if options.get("uncertainty") and wants_scan is None:
+        raise PluginError("with uncertainty=True it needs an argument of type Scan, which holds the uncertainties")
     cite = options.pop("cite", ())
     halo = options.pop("halo", None) or {}
     return PluginSpec(
@@ -87,6 +95,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
         cite=(cite,) if isinstance(cite, str) else tuple(cite),
         halo=halo,
         stateful=stateful,
+        many_paths=many_paths,
         **options,
     )
 
@@ -114,6 +123,11 @@ def _fields(target: Any) -> list[Parameter]:
             default = (each.default_factory(),)
         declared.append(parameter(each.name, hints[each.name], *default))
     return declared
+
+
+def _several_paths(hint: Any) -> bool:
+    """Whether an argument is declared as ``Sequence[Path]``, ``tuple[Path, ...]`` or ``list[Path]``."""
+    return get_origin(hint) in (Sequence, tuple, list) and Path in get_args(hint)
 
 
 def _pattern(hint: Any) -> Pattern | None:

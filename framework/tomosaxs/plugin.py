@@ -121,6 +121,8 @@ class PluginSpec:
     tile: int = 1
     stateful: bool = False
     version: str = ""
+    many_paths: bool = False
+    absent: str = ""
 
     @property
     def pointwise(self) -> bool:
@@ -220,9 +222,20 @@ def estimator(function: Any = None, **options: Any) -> Any:
 @overload
 def loader(function: F) -> F: ...
 @overload
-def loader(*, name: str = "", cite: str | tuple[str, ...] = ()) -> Callable[[F], F]: ...
+def loader(*, name: str = "", cite: str | tuple[str, ...] = (), absent: str = "") -> Callable[[F], F]: ...
 def loader(function: Any = None, **options: Any) -> Any:
-    """Make ``f(path: Path, *, parameters) -> Source`` a loader for the ``input:`` part of lists."""
+    """Make ``f(path: Path, *, parameters) -> Source`` a loader for the ``input:`` part of lists.
+
+    A loader whose first argument is annotated ``Sequence[Path]`` (or ``tuple[Path, ...]``) takes several paths as one
+    dataset: ``path:`` may then be a text, a list of texts, or patterns such as ``scan-*.nxs``, whose matches come in
+    natural order (2 before 10). A folder comes as it is.
+
+    Parameters
+    ----------
+    absent : str, optional
+        Name of a true/false parameter with which files that are named may be absent: the loader then gets their
+        paths all the same. Without it a file that is named and does not exist is a fault of the list.
+    """
     return _decorate("loader", function, options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from tomosaxs.plan.infer import (
     swept_dataset,
     variants_of,
 )
-from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key
+from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key, uncertainty_key
 from tomosaxs.plan.memory import Options, size_blocks, too_large
 from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -47,6 +48,7 @@ class _Builder:
         self.estimates: dict[str, str] = {}
         self.steps: list[PlannedStep] = []
         self.passes = PassBuilder(self._node)
+        self.messages: list[str] = []
 
     def build(self) -> Plan:
         inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
@@ -63,6 +65,7 @@ class _Builder:
             one.number = number
             size_blocks(one, self.options)
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
+        messages.extend(self.messages)
         messages.extend(filter(None, (too_large(one, self.options) for one in passes)))
         return Plan(
             self.checked, inputs, self.steps, self.nodes, passes, self.options.ranks, self.options.memory, messages
@@ -96,7 +99,7 @@ class _Builder:
 
     def _input(self, each: CheckedInput) -> PlannedInput | None:
         entry = each.entry
-        source = self._guard(entry, lambda: each.spec.target(each.path, **each.values), "path")
+        source = self._guard(entry, lambda: each.spec.target(each.argument, **each.values), "path")
         if source is None:
             return None
         if not isinstance(source, Source):
@@ -108,7 +111,7 @@ class _Builder:
             if crop is None:
                 return None
             source = source.select(crop)
-        files = source.files or (each.path,)
+        files = source.files or each.paths
         key = digest(
             {
                 "files": [sampled_digest(path) if path.is_file() else str(path) for path in files],
@@ -116,7 +119,12 @@ class _Builder:
                 "index": [digest(axis.index.tolist()) for axis in source.dataset.axes],
             }
         )
+        if (source.uncertainty is not None) != source.dataset.uncertainty:
+            source = replace(source, dataset=replace(source.dataset, uncertainty=source.uncertainty is not None))
         node = self._node(entry.name, dataset=source.dataset, key=key, source=source)
+        if source.uncertainty is not None:
+            sigma = replace(source, reader=source.uncertainty, uncertainty=None)
+            self._add_uncertainty(node, source=sigma)
         self.current[entry.name] = node
         return PlannedInput(each, source, key)
 
@@ -178,7 +186,18 @@ class _Builder:
             self._node(name, dataset=dataset, key=digest([step.key, number]), made_by=step)
             for number, (name, dataset) in enumerate(zip(checked.to, made, strict=True))
         )
+        for node in step.outputs:
+            if node.dataset.uncertainty:
+                self._add_uncertainty(node, made_by=step)
+        if spec.outputs and not spec.uncertainty and any(dataset.uncertainty for dataset in datasets):
+            self.messages.append(f"{step}: it does not carry uncertainties on; what it makes has none")
         return step
+
+    def _add_uncertainty(self, node: Node, **rest: Any) -> None:
+        """Give a dataset the node of its standard uncertainties."""
+        described = replace(node.dataset, label=f"standard uncertainty of {node.dataset.label}", uncertainty=False)
+        key = uncertainty_key(node.key)
+        node.uncertainty = self._node(f"{node.name}_uncertainty", dataset=described, key=key, values_of=node, **rest)
 
     def _check_savers(self) -> None:
         """Let the savers object to the names of what they are to save."""

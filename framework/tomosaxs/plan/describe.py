@@ -11,7 +11,7 @@ def describe(plan: Plan) -> str:
     lines = [plan.checked.process_list.title or "Process list", ""]
     for each in plan.inputs:
         dataset = each.source.dataset
-        lines.append(f"input {each.checked.entry.name}: {each.checked.path}")
+        lines.append(f"input {each.checked.entry.name}: {each.checked.shown}")
         lines.append(f"  {_axes(dataset.names, dataset.shape)} {dataset.dtype}, {_size(dataset.nbytes)}")
         lines.extend(f"  {message}" for message in each.source.messages)
     for one in plan.passes:

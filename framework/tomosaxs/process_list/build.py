@@ -135,7 +135,7 @@ class _Builder:
         if place.line is not None:
             lines[""] = place.line
         plugin = self.values.plugin(value, where, INPUT_KEYS)
-        path = self.values.text(value, "path", where)
+        paths = self.values.texts(value, "path", where)
         crop = value.get("crop")
         if crop is not None:
             for message, axis in check_crop(plain(crop)):
@@ -147,7 +147,7 @@ class _Builder:
             lines=lines,
             settings=settings,
             name=str(name),
-            path=path,
+            paths=paths,
             crop=plain(crop) if isinstance(crop, Keyed) else {},
         )
 

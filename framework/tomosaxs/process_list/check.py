@@ -22,7 +22,7 @@ from tomosaxs.process_list.entries import (
     ProcessList,
     StepEntry,
 )
-from tomosaxs.process_list.files import absolute, missing, resolve_files
+from tomosaxs.process_list.files import is_pattern, named, resolve_files
 from tomosaxs.process_list.references import Estimates
 from tomosaxs.process_list.tree import Faults, Unread
 from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
@@ -77,29 +77,41 @@ class _Checker:
 
     def _input(self, entry: InputEntry) -> CheckedInput | None:
         spec = self._find(entry, ("loader",))
-        path = self._path(entry)
-        if spec is None or path is None:
+        values = {} if spec is None else self._values(entry, spec, INPUT_KEYS)
+        paths = self._paths(entry, spec, values)
+        if spec is None or not paths:
             return None
-        return CheckedInput(entry, spec, self._values(entry, spec, INPUT_KEYS), path)
+        return CheckedInput(entry, spec, values, paths)
 
-    def _path(self, entry: InputEntry) -> Path | None:
-        if entry.path is None:
+    def _paths(self, entry: InputEntry, spec: PluginSpec | None, values: dict[str, Any]) -> tuple[Path, ...]:
+        """Return the files of an input; empty where a fault is reported."""
+        if entry.paths is None:
             if "path" not in entry.lines:  # a path that is no text is reported already
                 message = f"it has no path: write path: FILE, or give --input {entry.name}=FILE"
                 self.faults.add(message, entry.place(), entry.where)
-            return None
-        if "${" in entry.path:
-            return None  # a variable that does not exist is reported already
-        where = f"{entry.where}.path"
-        try:
-            path = absolute(entry.path, self.list.folder)
-            problem = missing(path)
-        except (OSError, ValueError, RuntimeError) as error:
-            path, problem = Path(entry.path), f"{entry.path!r:.80} cannot be a path: {error}"
-        if problem:
-            hint = "" if "path" in entry.settings else f"; another one: --input {entry.name}=PATH"
-            self.faults.add(problem + hint, entry.place("path"), where)
-        return path
+            return ()
+        if any("${" in text for text in entry.paths):
+            return ()  # a variable that does not exist is reported already
+        many = spec is not None and spec.many_paths
+        if spec is not None and not many and len(entry.paths) > 1:
+            message = f"{spec.name} reads one path, {len(entry.paths)} are given"
+            self.faults.add(message, entry.place("path"), f"{entry.where}.path")
+            return ()
+        may_lack = spec is not None and bool(spec.absent and values.get(spec.absent))
+        found: list[Path] = []
+        for text in entry.paths:
+            try:
+                paths, problem = named(text, self.list.folder, patterns=many)
+            except (OSError, ValueError, RuntimeError) as error:
+                paths, problem = [], f"{text!r:.80} cannot be a path: {error}"
+            if problem and not (paths and may_lack):
+                hint = "" if "path" in entry.settings else f"; another one: --input {entry.name}=PATH"
+                if not many and spec is not None and is_pattern(text):
+                    hint = f"; {spec.name} reads one file, no pattern"
+                self.faults.add(problem + hint, entry.place("path"), f"{entry.where}.path")
+                return ()
+            found += paths
+        return tuple(dict.fromkeys(found))
 
     def _output(self, entry: OutputEntry) -> CheckedOutput | None:
         spec = self._find(entry, ("saver",))

@@ -80,10 +80,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class InputEntry(Entry):
-    """One dataset of ``input:``; `path` is as written, absolute when it came from ``--input``."""
+    """One dataset of ``input:``; `paths` are as written, absolute when they came from ``--input``.
+
+    None where the list gives none, or none that can be used.
+    """
 
     name: str
-    path: str | None
+    paths: tuple[str, ...] | None
     crop: dict[str, Any]
 
     @property
@@ -177,12 +180,29 @@ class ProcessList:
 
 @dataclass(frozen=True)
 class CheckedInput:
-    """An input whose loader, parameters and path exist; `path` is absolute."""
+    """An input whose loader, parameters and files exist; `paths` are absolute, patterns filled in."""
 
     entry: InputEntry
     spec: PluginSpec
     values: dict[str, Any]
-    path: Path
+    paths: tuple[Path, ...]
+
+    @property
+    def path(self) -> Path:
+        """The path, the first of several."""
+        return self.paths[0]
+
+    @property
+    def argument(self) -> Path | tuple[Path, ...]:
+        """What the loader is given: one path, or all where it takes several."""
+        return self.paths if self.spec.many_paths else self.path
+
+    @property
+    def shown(self) -> str:
+        """The paths in one line."""
+        if len(self.paths) == 1:
+            return str(self.path)
+        return f"{len(self.paths)} files, {self.path} to {self.paths[-1].name}"
 
 
 @dataclass(frozen=True)

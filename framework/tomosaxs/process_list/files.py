@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,55 @@ def missing(path: Path) -> str:
         return f"{path} cannot be looked at: {error.strerror or error}"
     near = did_you_mean(path.name, names).replace("(known:", "(it holds:").replace("(none exist)", "(it is empty)")
     return f"no file or folder {path.name!r} in {folder}{near}"
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a path holds the signs of a pattern: ``*``, ``?`` or ``[``."""
+    return glob.has_magic(text)
+
+
+def named(text: str, folder: Path, *, patterns: bool) -> tuple[list[Path], str]:
+    """Return the paths that a text of the list stands for, and why they cannot be used (or an empty string).
+
+    Parameters
+    ----------
+    text : str
+        A path, or with `patterns` also a pattern as the shell knows them (``**`` for any folders). A file that
+        is called just so comes first.
+    folder : Path
+        Where relative ones belong.
+
+    Raises
+    ------
+    OSError, ValueError, RuntimeError
+        When it cannot be a path.
+    """
+    path = absolute(text, folder)
+    problem = missing(path)
+    if not (problem and patterns and is_pattern(text)):
+        return [path], problem
+    parts = path.parts
+    fixed = next(
+        (n for n, part in enumerate(parts) if is_pattern(part) and not Path(*parts[: n + 1]).exists()), len(parts)
+    )
+    if fixed == len(parts):  # the folder is called so, and a plain name behind it is missing
+        return [path], problem
+    home, rest = Path(*parts[:fixed]), str(Path(*parts[fixed:]))
+    if not home.is_dir():
+        return [], missing(home) or f"{home} is not a folder"
+    # unlike that of Path this glob leaves hidden files out, as the shell does
+    found = sorted(glob.glob(rest, root_dir=home, recursive=True), key=natural)  # noqa: PTH207
+    if found:
+        return [home / each for each in found], ""
+    names = sorted((each.name for each in itertools.islice(home.iterdir(), _LOOK_AT)), key=natural)
+    shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "") if names else "nothing"
+    return [], f"no file matches {rest!r} in {home} (it holds: {shown})"
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts numbers inside names as numbers: scan2 before scan10."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def resolve_files(value: Any, folder: Path, entry: Entry, key: str, faults: Faults) -> Any:

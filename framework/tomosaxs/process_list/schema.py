@@ -35,7 +35,10 @@ _STEP = {
     "active": {"type": "boolean", "default": True, "description": "Whether the step runs."},
 }
 _INPUT = {
-    "path": {"type": "string", "description": "File or folder, relative to the list."},
+    "path": {
+        "description": "File or folder, relative to the list; for loaders of several files also a pattern or a list.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    },
     "crop": {
         "type": "object",
         "description": "Part of the data: {axis: [begin, end]} or {axis: [begin, end, step]}.",
@@ -135,6 +138,8 @@ def _definition(entry: PluginEntry, common: dict[str, Any]) -> dict[str, Any]:
         return {"description": f"{entry.summary} (not available here: {reason})"}
     properties: dict[str, Any] = {"plugin": {"const": entry.name}}
     properties.update({declared.name: _parameter(declared) for declared in spec.parameters})
+    if spec.kind == "loader" and not spec.many_paths:
+        common = {**common, "path": {"type": "string", "description": "File or folder, relative to the list."}}
     made: dict[str, Any] = {
         "description": spec.summary,
         "properties": {**properties, **common},

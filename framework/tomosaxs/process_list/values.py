@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tomosaxs.errors import did_you_mean
-from tomosaxs.process_list.tree import Faults, Keyed, key_places, plain, shown
+from tomosaxs.process_list.tree import Faults, Keyed, Listed, key_places, plain, shown
 from tomosaxs.process_list.variables import NAME, Expander
 
 INPUT_KEYS = ("plugin", "path", "crop")
@@ -69,6 +69,22 @@ class Values:
             self.faults.add(f"expected a text, got {got}", value.place_of(key), f"{where}.{key}")
             return None
         return given
+
+    def texts(self, value: Keyed, key: str, where: str) -> tuple[str, ...] | None:
+        """Return a text, or those of a list; None where they are absent or one is no text."""
+        given = value.get(key)
+        if not isinstance(given, Listed):
+            text = self.text(value, key, where)
+            return None if text is None else (text,)
+        good = True
+        for each, place in zip(given, given.places, strict=True):
+            if not isinstance(each, str) or not each.strip():
+                got = "an empty text" if isinstance(each, str) else shown(each)
+                self.faults.add(f"expected a text, or a list of texts, got {got}", place, f"{where}.{key}")
+                good = False
+        if not given:
+            self.faults.add("expected a text, or a list of texts, got an empty list", given.place, f"{where}.{key}")
+        return tuple(given) if given and good else None
 
     def flag(self, value: Keyed, key: str, where: str, default: bool) -> bool:
         """Return true or false."""

@@ -14,7 +14,7 @@ from tomosaxs.errors import InputError, Stop, TomosaxsError
 from tomosaxs.plan import Node, Plan
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
-from tomosaxs.result import Result, SavedDataset
+from tomosaxs.result import Result
 from tomosaxs.runner.checksums import Checksums
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
@@ -66,7 +66,7 @@ class Run:
         self.sums = Checksums(self._files())
 
     def _files(self) -> list[Path]:
-        return [path for each in self.plan.inputs for path in (each.source.files or (each.checked.path,))]
+        return [path for each in self.plan.inputs for path in (each.source.files or each.checked.paths)]
 
     def __call__(self) -> Result:
         """Run everything; return the result (whole on rank 0's disk when this returns)."""
@@ -92,10 +92,7 @@ class Run:
                 if self.comm.rank == 0:
                     record.write(result, self.sums.wait())
                 self.comm.barrier()
-            result.datasets = [
-                SavedDataset(s.name, s.dataset, Store(result.path, f"/entry/{s.name}/data"), s.key, s.step)
-                for s in result.datasets
-            ]
+            result.datasets = [saved.within(result.path) for saved in result.datasets]
             farewell(result, self.log)
             status.finished()
         except BaseException as error:
@@ -231,5 +228,5 @@ class Run:
 def _disk(plan: Plan, ready: set[Node]) -> int:
     """Return the bytes still to be written: the largest saved dataset becomes the result, others are copied."""
     stored = sum(node.dataset.nbytes for one in plan.passes for node in one.stores if node not in ready)
-    saved = [node.dataset.nbytes for node in plan.saved]
+    saved = [part.nbytes for node in plan.saved for part in [node.dataset] * (2 if node.dataset.uncertainty else 1)]
     return stored + sum(saved) - max(saved, default=0)

@@ -59,14 +59,14 @@ def plan_of(
     if faults:
         raise InputError(f"plugin {spec.name}: " + "; ".join(f"{f.name}: {f.message}" for f in faults))
     names = [f"input{number}" for number in range(len(given))]
-    entries = [InputEntry("memory", {}, {}, {}, name=name, path=".", crop={}) for name in names]
+    entries = [InputEntry("memory", {}, {}, {}, name=name, paths=(".",), crop={}) for name in names]
     on = tuple(names[: len(spec.inputs)])
     step = StepEntry(spec.name, dict(parameters), {}, {}, number=1, name=None, label=spec.name, on=on)
     listing = ProcessList("", tuple(entries), (step,), (), None, Path.cwd(), "", {})
     checked = CheckedList(
         listing,
         tuple(
-            CheckedInput(entry, spec_of(_loader(each)), {}, Path.cwd())
+            CheckedInput(entry, spec_of(_loader(each)), {}, (Path.cwd(),))
             for entry, each in zip(entries, given, strict=True)
         ),
         (CheckedStep(step, spec, values, {}, on, _OUTPUTS[: len(spec.outputs)]),),
