@@ -98,6 +98,7 @@ __all__ = [
     "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
     "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result", "Rows",
     "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
-    "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern", "did_you_mean",
+    "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
+    "did_you_mean",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
 ]  # fmt: skip

@@ -68,7 +68,12 @@ class Axis:
 
 @runtime_checkable
 class Reader(Protocol):
-    """Anything that can be read in parts: an array, an HDF5 dataset, a stored result."""
+    """Anything that can be read in parts: an array, an HDF5 dataset, a stored result.
+
+    A reader may have two attributes more: ``compressed`` (bool: chunks are decoded whole to read a part) and
+    ``notes`` (dict of text to count: what the user should know of what was read, for instance damaged frames;
+    ``{count}`` in the text stands for the sum). The runner takes the notes into log and report.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,12 +140,24 @@ class CroppedReader:
         return self.whole.read(composed)
 
 
-def is_compressed(reader: Reader) -> bool:
-    """Return whether chunks are decoded whole to read a part, as far as the reader tells (``compressed``)."""
+def _innermost(reader: Reader) -> Any:
     inner: Any = reader
     while hasattr(inner, "whole"):
         inner = inner.whole
-    return bool(getattr(inner, "compressed", False))
+    return inner
+
+
+def is_compressed(reader: Reader) -> bool:
+    """Return whether chunks are decoded whole to read a part, as far as the reader tells (``compressed``)."""
+    return bool(getattr(_innermost(reader), "compressed", False))
+
+
+def take_notes(reader: Reader) -> dict[str, int]:
+    """Return what a reader had to say since it was asked last (``notes``: text -> count), and empty that."""
+    notes: dict[str, int] = getattr(_innermost(reader), "notes", {})
+    taken = dict(notes)
+    notes.clear()
+    return taken
 
 
 def compose(size: int, first: Selection, second: Selection) -> Selection:
@@ -209,6 +226,8 @@ class Dataset:
     metadata : mapping
         Quantities and text: ``pixel_size_x``, ``pixel_size_y``, ``energy``, ``distance``,
         ``sample_name``, ``title`` ...
+    uncertainty : bool
+        Whether every value has a standard uncertainty, kept beside the values.
     """
 
     axes: tuple[Axis, ...]
@@ -217,6 +236,7 @@ class Dataset:
     units: str = ""
     auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
     metadata: Mapping[str, Quantity | str] = field(default_factory=dict)
+    uncertainty: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -274,15 +294,19 @@ class Source:
         Every file that is read; their checksums go into the result.
     messages : tuple of str
         What the loader recognised and took, for the log and the report.
+    uncertainty : Reader or None
+        Standard uncertainties of the values, same shape.
     """
 
     dataset: Dataset
     reader: Reader
     files: tuple[Path, ...] = ()
     messages: tuple[str, ...] = ()
+    uncertainty: Reader | None = None
 
     def select(self, selection: Mapping[str, Selection]) -> Source:
         """Return the part that a crop takes."""
         dataset = self.dataset.select(selection)
         crop = tuple(selection.get(name, slice(None)) for name in self.dataset.names)
-        return replace(self, dataset=dataset, reader=CroppedReader(self.reader, crop))
+        sigma = None if self.uncertainty is None else CroppedReader(self.uncertainty, crop)
+        return replace(self, dataset=dataset, reader=CroppedReader(self.reader, crop), uncertainty=sigma)

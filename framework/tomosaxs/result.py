@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class SavedDataset:
         Content key: same inputs, steps, parameters and versions give the same key.
     step : str
         Label of the step that made it, empty for an input.
+    uncertainty : Store or None
+        Where the standard uncertainties of its values lie.
     """
 
     name: str
@@ -38,6 +40,16 @@ class SavedDataset:
     store: Store
     key: str
     step: str
+    uncertainty: Store | None = None
+
+    def within(self, path: Path) -> SavedDataset:
+        """Return the same dataset as it lies in the result file `path`."""
+        sigma = None if self.uncertainty is None else Store(path, f"/entry/{self.name}/errors")
+        return replace(self, store=Store(path, f"/entry/{self.name}/data"), uncertainty=sigma)
+
+    def sigma(self) -> NDArray[Any] | None:
+        """Return the standard uncertainties, mapped as the values are, or None where there are none."""
+        return None if self.uncertainty is None else self.uncertainty.open()
 
     def values(self) -> NDArray[Any]:
         """Return the values, mapped from the file and read only where they are touched."""

@@ -34,6 +34,9 @@ class Scan:
         use `positions` for the place in the full, uncropped axis.
     output : Path or None
         Folder for files that a saving step writes.
+    uncertainties : tuple
+        Standard uncertainties of the blocks that the step was given, in their shape; None for data without. Only
+        a step that declares ``uncertainty=True`` gets them.
     """
 
     dataset: Dataset
@@ -43,6 +46,7 @@ class Scan:
     output: Path | None = None
     notes: dict[str, int] = field(default_factory=dict, repr=False)
     _cache: dict[tuple[str, bytes, tuple[str, ...]], NDArray[Any]] = field(default_factory=dict, repr=False)
+    uncertainties: tuple[NDArray[Any] | None, ...] = ()
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:
@@ -95,6 +99,11 @@ class Scan:
         if not sizes:
             return {}
         return dict(zip(self.sliced, np.unravel_index(self.index, sizes), strict=True))
+
+    @property
+    def uncertainty(self) -> NDArray[Any] | None:
+        """(n, \\*core) standard uncertainties of the first input, or None."""
+        return self.uncertainties[0] if self.uncertainties else None
 
     @property
     def positions(self) -> NDArray[np.intp]:

@@ -48,7 +48,7 @@ class _Builder:
         self.estimates: dict[str, str] = {}
         self.steps: list[PlannedStep] = []
         self.passes = PassBuilder(self._node)
-        self.messages: list[str] = []
+        self.warnings: list[str] = []
 
     def build(self) -> Plan:
         inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
@@ -65,11 +65,9 @@ class _Builder:
             one.number = number
             size_blocks(one, self.options)
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
-        messages.extend(self.messages)
-        messages.extend(filter(None, (too_large(one, self.options) for one in passes)))
-        return Plan(
-            self.checked, inputs, self.steps, self.nodes, passes, self.options.ranks, self.options.memory, messages
-        )
+        self.warnings.extend(filter(None, (too_large(one, self.options) for one in passes)))
+        ranks, memory = self.options.ranks, self.options.memory
+        return Plan(self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings)
 
     def _raise(self) -> None:
         if self.problems:
@@ -190,7 +188,7 @@ class _Builder:
             if node.dataset.uncertainty:
                 self._add_uncertainty(node, made_by=step)
         if spec.outputs and not spec.uncertainty and any(dataset.uncertainty for dataset in datasets):
-            self.messages.append(f"{step}: it does not carry uncertainties on; what it makes has none")
+            self.warnings.append(f"{step}: it does not carry uncertainties on; what it makes has none")
         return step
 
     def _add_uncertainty(self, node: Node, **rest: Any) -> None:

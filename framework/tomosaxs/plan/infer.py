@@ -72,8 +72,12 @@ def _output(spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, patt
     if rule is None:
         if core is not None and not pattern.pointwise and pattern.core_of(first.names) != core:
             raise PluginError(f"plugin {spec.name} changes the axes: it needs a shape= rule")
-        return replace(first, dtype=np.dtype(np.float32))
-    described = rule if isinstance(rule, Output) else Output(tuple(rule), label=first.label, units=first.units)
+        return replace(first, dtype=np.dtype(np.float32), uncertainty=spec.uncertainty and first.uncertainty)
+    carried = spec.uncertainty and first.uncertainty
+    plain = None if isinstance(rule, Output) else tuple(rule)
+    described = rule if plain is None else Output(plain, label=first.label, units=first.units, uncertainty=carried)
+    if described.uncertainty and not spec.uncertainty:
+        raise PluginError("shape= says that the output has uncertainties: declare the plugin with uncertainty=True")
     axes, renamed = _axes(first, core or (), pattern, described.axes)
     sizes = {axis.name: axis.size for axis in axes}
     # what lies along an axis that is gone, or has another length now, no longer fits
@@ -90,6 +94,7 @@ def _output(spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, patt
         label=described.label,
         units=described.units,
         auxiliaries=auxiliaries,
+        uncertainty=described.uncertainty,
     )
 
 

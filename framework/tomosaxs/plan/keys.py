@@ -29,6 +29,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def uncertainty_key(key: str) -> str:
+    """Return the key of the uncertainties that belong to the values of a key."""
+    return digest([key, "uncertainty"])
+
+
 def sampled_digest(path: Path) -> str:
     """Return a key of a big file: name, size, time of change and 18 blocks spread over it."""
     status = path.stat()

@@ -67,8 +67,8 @@ def node_bytes(one: Pass, node: Node) -> float:
 
 def step_bytes(one: Pass, step: PlannedStep, slices: int) -> float:
     """Return the peak bytes of a step on so many slices: inputs, outputs and the plugin's own need."""
-    inputs = slices * sum(node_bytes(one, node) for node in step.inputs)
-    outputs = slices * sum(node_bytes(one, node) for node in step.outputs)
+    inputs = slices * sum(node_bytes(one, node) for node in step.taken)
+    outputs = slices * sum(node_bytes(one, node) for node in step.made)
     declared = step.spec.memory
     if declared is None:
         extra = inputs

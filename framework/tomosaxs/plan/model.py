@@ -34,6 +34,10 @@ class Node:
         Whether a later pass reads it, so that it is written.
     saved_as : str
         Name in the result; empty when it is not saved.
+    uncertainty : Node or None
+        The node of its standard uncertainties.
+    values_of : Node or None
+        Of a node of uncertainties: the node of the values.
     """
 
     number: int
@@ -47,6 +51,15 @@ class Node:
     stored: bool = False
     saved_as: str = ""
     store: Store | None = None
+    uncertainty: Node | None = None
+    values_of: Node | None = None
+
+    @property
+    def in_result(self) -> str:
+        """Place in the result, below the entry; empty when it is not saved."""
+        if self.values_of is not None:
+            return f"{self.values_of.saved_as}/errors" if self.values_of.saved_as else ""
+        return f"{self.saved_as}/data" if self.saved_as else ""
 
 
 @dataclass(eq=False)
@@ -86,6 +99,17 @@ class PlannedStep:
     def swept(self) -> bool:
         """Whether a parameter takes several values."""
         return bool(self.checked.entry.sweeps)
+
+    @property
+    def taken(self) -> tuple[Node, ...]:
+        """The inputs and, for a step that carries them on, their uncertainties."""
+        sigmas = [node.uncertainty for node in self.inputs if node.uncertainty is not None]
+        return (*self.inputs, *(sigmas if self.spec.uncertainty else ()))
+
+    @property
+    def made(self) -> tuple[Node, ...]:
+        """The outputs and their uncertainties."""
+        return (*self.outputs, *(node.uncertainty for node in self.outputs if node.uncertainty is not None))
 
     @property
     def keeps_whole(self) -> set[str]:
@@ -146,18 +170,18 @@ class Pass:
     @property
     def produced(self) -> list[Node]:
         """Datasets that its steps make, in order."""
-        return [node for step in self.steps for node in step.outputs]
+        return [node for step in self.steps for node in step.made]
 
     @property
     def stores(self) -> list[Node]:
         """Datasets that it writes."""
-        return [node for node in self.produced if node.stored or node.saved_as]
+        return [node for node in self.produced if node.stored or node.in_result]
 
     @property
     def reads(self) -> list[Node]:
         """Datasets that it reads from a file or a store."""
         made = set(self.produced)
-        everyone = [node for step in self.all_steps for node in step.inputs]
+        everyone = [node for step in self.all_steps for node in step.taken]
         return [node for node in dict.fromkeys(everyone) if node not in made]
 
     @property
@@ -182,7 +206,10 @@ class PlannedInput:
 
 @dataclass(eq=False)
 class Plan:
-    """What will happen, decided before anything runs."""
+    """What will happen, decided before anything runs.
+
+    `messages` are what the loaders recognised; `warnings` what the user should look at before and after the run.
+    """
 
     checked: CheckedList
     inputs: list[PlannedInput]
@@ -192,6 +219,7 @@ class Plan:
     ranks: int
     memory: float
     messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def saved(self) -> list[Node]:

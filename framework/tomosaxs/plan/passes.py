@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,8 @@ class PassBuilder:
             self._fix(section, step)
         slicings = _slicings(section, step)
         _check_alike(section, step, slicings)
-        section.sliced.update(zip(step.inputs, slicings, strict=True))
+        for node, names in zip(step.inputs, slicings, strict=True):
+            section.sliced.update(dict.fromkeys(_with_uncertainty(node), names))
         section.sliced.update(_sliced_outputs(step, section))
         section.steps.append(step)
         self.open = section
@@ -139,7 +141,11 @@ class PassBuilder:
             names = self.open.sliced[start]  # the chain may rename axes (rows become heights)
         selection = {names[sliced.index(name)]: index for name, index in selection.items()}
         part = self.make_node(
-            start.name, dataset=start.dataset.select(selection), key=start.key, origin=start, selection=selection
+            start.name,
+            dataset=replace(start.dataset.select(selection), uncertainty=False),
+            key=start.key,
+            origin=start,
+            selection=selection,
         )
         start.stored = start.stored or start.source is None
         one.sliced[part] = names
@@ -223,8 +229,13 @@ def _sliced_outputs(step: PlannedStep, section: Pass) -> dict[Node, tuple[str, .
     for pattern, node in zip(step.spec.outputs, step.outputs, strict=True):
         renames = sliced_renames(pattern, names)
         have = node.dataset.names
-        found[node] = tuple(renames[name] if renames.get(name) in have else name for name in names)
+        kept = tuple(renames[name] if renames.get(name) in have else name for name in names)
+        found.update(dict.fromkeys(_with_uncertainty(node), kept))
     return found
+
+
+def _with_uncertainty(node: Node) -> list[Node]:
+    return [node] if node.uncertainty is None else [node, node.uncertainty]
 
 
 def _kept_whole(steps: list[PlannedStep]) -> set[str]:

@@ -108,7 +108,8 @@ def _dataset(group: h5py.Group, name: str, path: Path) -> SavedDataset:
     units = str(data.attrs.get("units_as_computed", data.attrs.get("units", "")))
     dataset = Dataset(axes, data.dtype, _text(group["title"]), "" if units == "arbitrary" else units)
     key, step = str(group.attrs["key"]), str(group.attrs.get("step", ""))
-    return SavedDataset(name, dataset, Store(path, f"/entry/{name}/data"), key, step)
+    sigma = Store(path, f"/entry/{name}/errors") if "errors" in group else None
+    return SavedDataset(name, dataset, Store(path, f"/entry/{name}/data"), key, step, sigma)
 
 
 def _axis(group: h5py.Group, name: str, size: int) -> Axis:

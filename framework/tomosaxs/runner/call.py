@@ -14,6 +14,7 @@ from tomosaxs.dataset import Dataset
 from tomosaxs.errors import StepError, Stop
 from tomosaxs.parameters import check_value
 from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.plugin import Uncertain
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.device import free_memory, from_device, is_out_of_memory, stays_on_device, to_device
 from tomosaxs.scan import Scan
@@ -142,11 +143,13 @@ def _one_call(
         return _each_other(context, one, step, target, arguments, blocks, low, others, caches)
     ready = [
         to_core(block, node.dataset, one.sliced[node], wanted)
-        for block, node, wanted in zip(blocks, step.inputs, step.cores, strict=True)
+        for block, node, wanted in zip(blocks[: len(step.inputs)], step.inputs, step.cores, strict=True)
     ]
     if step.spec.wants_scan:
         index = np.arange(low, low + len(blocks[0]), dtype=np.intp)
-        arguments = {**arguments, step.spec.wants_scan: scan_of(context, one, step, index, core or rest, caches)}
+        scan = scan_of(context, one, step, index, core or rest, caches)
+        scan.uncertainties = _uncertainties(one, step, blocks)
+        arguments = {**arguments, step.spec.wants_scan: scan}
     if step.spec.gpu:
         ready = [to_device(block, step.spec.array, context.comm) for block in ready]
     else:
@@ -184,21 +187,45 @@ def to_core(block: Block, dataset: Dataset, sliced: tuple[str, ...], core: tuple
     return np.ascontiguousarray(np.transpose(from_device(block), [0, *(1 + rest.index(name) for name in core)]))
 
 
+def _uncertainties(one: Pass, step: PlannedStep, blocks: Sequence[Block]) -> tuple[Block | None, ...]:
+    """Return the uncertainties that came with the inputs, in the layout of the inputs."""
+    given = dict(zip(step.taken, blocks, strict=True))
+    found: list[Block | None] = []
+    for node, core in zip(step.inputs, step.cores, strict=True):
+        sigma = node.uncertainty if step.spec.uncertainty else None
+        block = None if sigma is None else from_device(given[sigma])
+        found.append(None if block is None else to_core(block, node.dataset, one.sliced[node], core))
+    return tuple(found)
+
+
+def _with_sigmas(step: PlannedStep, answers: tuple[Any, ...]) -> list[Any]:
+    """Return what goes into `PlannedStep.made`: values, then the uncertainties that are planned."""
+    if len(answers) != len(step.outputs):
+        raise StepError(f"it returned {len(answers)} arrays, declared are {len(step.outputs)}")
+    values, sigmas = [], []
+    for answer, node in zip(answers, step.outputs, strict=True):
+        values.append(answer.values if isinstance(answer, Uncertain) else answer)
+        if node.uncertainty is not None:
+            if not isinstance(answer, Uncertain):
+                raise StepError(f"it returned values without the uncertainties that {node.name} was to have")
+            sigmas.append(answer.sigma)
+    return values + sigmas
+
+
 def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Block]:
     """Check and lay out what a plugin returned."""
-    wanted = step.outputs
+    wanted = step.made
     if not wanted:
         if answer is not None:
             raise StepError(f"it is declared to return None and returned {type(answer).__name__}")
         return []
-    answers = answer if isinstance(answer, tuple) else (answer,)
-    if len(answers) != len(wanted):
-        raise StepError(f"it returned {len(answers)} arrays, declared are {len(wanted)}")
+    several = isinstance(answer, tuple) and not isinstance(answer, Uncertain)
+    answers = _with_sigmas(step, answer if several else (answer,))
     made = []
-    for position, (array, node) in enumerate(zip(answers, wanted, strict=True)):
+    for array, node in zip(answers, wanted, strict=True):
         plain = node.dataset if not step.swept else _unswept(node.dataset, step)
         rest = _rest(plain, one.sliced[node])
-        core = _output_core(step, position, plain, rest)
+        core = _output_core(step, step.outputs.index(node.values_of or node), plain, rest)
         planned = (count, *(plain.axis(name).size for name in core))
         if core == rest and stays_on_device(array, planned, plain.dtype):
             made.append(array)  # the next step may take it from there

@@ -69,7 +69,8 @@ class RunRecord:
         for node in plan.saved:
             if node.store is not None:
                 made_by = node.made_by.label if node.made_by is not None else ""
-                result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by))
+                sigma = node.uncertainty.store if node.uncertainty is not None else None
+                result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by, sigma))
         for step in plan.steps:
             spent = max(rank.get(step.label, 0.0) for rank in seconds)
             result.steps.append(self._record(step, spent))

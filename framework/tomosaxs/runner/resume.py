@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.plan.keys import uncertainty_key
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import load_estimate
@@ -23,7 +24,7 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
     equal: Counter[str] = Counter()
     for one in context.plan.passes:
         for node in one.stores:
-            internal = f"/entry/{node.saved_as or node.name}/data"
+            internal = f"/entry/{node.in_result or f'{node.name}/data'}"
             home = context.home(node.key)
             if equal[node.key]:  # two steps that do the same to the same data
                 home = home.with_name(f"{home.name}-{equal[node.key]}")
@@ -51,6 +52,8 @@ def saved_in(result: Path) -> dict[str, str]:
                 key = group.attrs.get("key") if isinstance(group, h5py.Group) else None
                 if key is not None and "data" in group:
                     found[str(key)] = f"/entry/{name}/data"
+                    if "errors" in group:
+                        found[uncertainty_key(str(key))] = f"/entry/{name}/errors"
     except OSError:
         return {}
     return found
@@ -112,7 +115,7 @@ def passes_to_run(context: Context, ready: set[Node], have_estimates: set[str], 
         else:
             files = [step for step in one.steps if not step.outputs]
             unfinished = [step for step in files if not (resume and _files_there(context, step))]
-            saved = any(node.saved_as and node not in ready for node in one.stores)
+            saved = any(node.in_result and node not in ready for node in one.stores)
             run = saved or bool(unfinished) or any(node in needed for node in one.stores)
         if run:
             chosen.insert(0, one)

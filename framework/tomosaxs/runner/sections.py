@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 from tomosaxs.blocks import block_ranges, read_block, share, write_block
-from tomosaxs.dataset import CroppedReader, Reader
+from tomosaxs.dataset import CroppedReader, Reader, take_notes
 from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.call import Block, run_step
@@ -38,7 +38,7 @@ class PassRunner:
         self.context, self.one = context, one
         self.readers = {node: reader_of(node) for node in one.reads}
         self.caches: dict[Node, dict[Any, Any]] = {}
-        last = {node: number for number, step in enumerate(one.all_steps) for node in step.inputs}
+        last = {node: number for number, step in enumerate(one.all_steps) for node in step.taken}
         self.last_use = last
 
     def dimensions(self, node: Node) -> list[int]:
@@ -66,7 +66,7 @@ class PassRunner:
             inputs = self._inputs(step, pieces, first, last)
             start = inputs[0][1]
             outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches)
-            for position, node in enumerate(step.outputs):
+            for position, node in enumerate(step.made):
                 made = [(variant[position], start) for variant in outputs]
                 made = [self._shrink(step, piece) for piece in made]
                 pieces[node] = made[0]
@@ -83,7 +83,7 @@ class PassRunner:
         return set(self.one.estimator.inputs) if self.one.estimator is not None else set()
 
     def _inputs(self, step: PlannedStep, pieces: dict[Node, Piece], first: int, last: int) -> list[Piece]:
-        for node in step.inputs:
+        for node in step.taken:
             if node not in pieces:
                 self.context.set_stage(f"{step}, reading slices {first} to {last - 1} of {self.one.count}")
                 try:
@@ -92,8 +92,11 @@ class PassRunner:
                         raise InputError(f"{len(block)} slices came of {last - first}")
                 except Exception as error:  # a stranger's reader may fail in any way: named, with its place
                     raise self.context.fail(step, error, f"reading slices {first} to {last - 1}") from error
+                for text, count in take_notes(self.readers[node]).items():
+                    noted = self.context.notes[step.label]
+                    noted[text] = noted.get(text, 0) + count
                 pieces[node] = (block, first)
-        found = [pieces[node] for node in step.inputs]
+        found = [pieces[node] for node in step.taken]
         start = max(low for _, low in found)
         end = min(low + len(block) for block, low in found)
         return [_cut(piece, start, end) for piece in found]

@@ -8,7 +8,7 @@ from typing import Annotated
 import h5py
 import numpy as np
 
-from tomosaxs import Axis, Dataset, InputError, Param, Source, loader
+from tomosaxs import Axis, Dataset, InputError, Param, Reader, Source, loader
 from tomosaxs_plugins.loaders.hdf5 import (
     OpenFile,
     check_readable,
@@ -59,8 +59,20 @@ def result(
     label = text_of(group["title"]) if "title" in group else signal
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in axes)
     units = text_of(values.attrs.get("units_as_computed", "")) or units_of(values)
-    dataset = Dataset(axes, reader.dtype, label, units, metadata=metadata)
-    return Source(dataset, reader, (path, *check_readable(values)), (f"result: {values.name}, {shape} ({label})",))
+    sigma, told = _uncertainty(file, group, signal, values)
+    dataset = Dataset(axes, reader.dtype, label, units, metadata=metadata, uncertainty=sigma is not None)
+    message = f"result: {values.name}, {shape} ({label}){told}"
+    return Source(dataset, reader, (path, *check_readable(values)), (message,), sigma)
+
+
+def _uncertainty(file: OpenFile, group: h5py.Group, signal: str, values: h5py.Dataset) -> tuple[Reader | None, str]:
+    """Return the standard uncertainties, under any of the names that NXdata and NXcanSAS have for them."""
+    named = text_of(values.attrs.get("uncertainties", ""))
+    for name in (named, f"{signal}_errors", "errors"):
+        found = group.get(name) if name else None
+        if isinstance(found, h5py.Dataset) and is_number(found) and found.shape == values.shape:
+            return reader_of(file, found, rank=found.ndim), f", uncertainties: {found.name}"
+    return None, ""
 
 
 def _chosen(file: OpenFile, name: str) -> h5py.Group:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import h5py
+from numpy.typing import NDArray
 
 from tomosaxs import InputError, Param, Quantity, Result, SavedDataset, saver
 from tomosaxs_plugins.savers.nexus_data import describe_data, is_volume, scattering_units
@@ -73,7 +74,10 @@ def nexus(
         for saved in result.datasets:
             data_group = group(entry, saved.name, "NXdata")
             if saved is not adopted:
-                _copy(data_group, saved, compression, level)
+                _copy(data_group, "data", saved.values(), compression, level)
+            sigma = saved.sigma()
+            if sigma is not None:
+                _copy(data_group, "errors", sigma, compression, level)
             describe_data(data_group, saved)
         write_record(entry, result)
         _define(entry, result)
@@ -133,14 +137,13 @@ def _write_root(handle: h5py.File, result: Result) -> h5py.Group:
     return entry
 
 
-def _copy(data_group: h5py.Group, saved: SavedDataset, compression: str, level: int) -> None:
-    values = saved.values()
+def _copy(data_group: h5py.Group, name: str, values: NDArray[Any], compression: str, level: int) -> None:
     options: dict[str, Any] = {}
     if compression != "none" and values.ndim and values.size:
         options = {"chunks": _chunks(values.shape), "compression": compression, "shuffle": True}
         if compression == "gzip":
             options["compression_opts"] = level
-    made = data_group.create_dataset("data", shape=values.shape, dtype=values.dtype, **options)
+    made = data_group.create_dataset(name, shape=values.shape, dtype=values.dtype, **options)
     copy_in_slabs(values, made)
 
 

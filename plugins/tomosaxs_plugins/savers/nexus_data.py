@@ -46,6 +46,8 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
     data.attrs["interpretation"] = _interpretation(saved)
     names = [_write_axis(group, axis, place) for place, axis in enumerate(dataset.axes)]
     group.attrs["signal"] = "data"
+    if "errors" in group:
+        _describe_errors(group, saved)
     if names:
         group.attrs["axes"] = names
     for place, name in enumerate(names):
@@ -53,6 +55,16 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
     units = scattering_units(saved)
     if units:
         _describe_curves(group, saved, names, units)
+
+
+def _describe_errors(group: h5py.Group, saved: SavedDataset) -> None:
+    """Name the standard uncertainties as viewers look for them: ``errors``, and after the signal ``data_errors``."""
+    errors = group["errors"]
+    if saved.dataset.units:
+        errors.attrs["units"] = clean_text(saved.dataset.units)
+    errors.attrs["long_name"] = f"standard uncertainty of {_long_name(saved.dataset.label, saved.dataset.units)}"
+    group["data_errors"] = errors
+    group["data"].attrs["uncertainties"] = "errors"
 
 
 def _interpretation(saved: SavedDataset) -> str:
@@ -96,6 +108,10 @@ def _describe_curves(group: h5py.Group, saved: SavedDataset, names: list[str], u
     group["I"].attrs["units"] = given if given in _INTENSITY else "arbitrary"
     if given and given not in _INTENSITY:
         group["I"].attrs["units_as_computed"] = clean_text(given)
+    if "errors" in group:
+        group["Idev"] = group["I_errors"] = group["errors"]
+        group["Idev"].attrs["units"] = group["I"].attrs["units"]
+        group["I"].attrs["uncertainties"] = "Idev"
     axes = [*names[:-1], "Q"]
     group.attrs["canSAS_class"] = "SASdata"
     group.attrs["signal"] = "I"
