@@ -116,19 +116,21 @@ class DetectorGeometry:
         centre: tuple[float, float],
         beam_distance: float,
         tilt: float,
-        tilt_direction: float,
+        plane_rotation: float,
         pixel: tuple[float, float],
         wavelength: float | None = None,
         shape: tuple[int, int] | None = None,
     ) -> DetectorGeometry:
-        """Build a geometry from beam centre, tilt and tilt direction, as FIT2D states them.
+        """Build a geometry from beam centre, tilt and tilt plane rotation, as pyFAI's setFit2D takes them.
 
-        `tilt` (rad) is the angle between beam and detector normal; `tilt_direction` (rad) the direction
-        in the array, from columns towards rows, in which the detector lies farther from the sample.
+        `tilt` (rad) is the angle between beam and detector normal; `plane_rotation` (rad) the direction
+        in the array, from columns towards rows, in which the detector lies farther from the sample:
+        minus `tilt_direction`, and minus what FIT2D itself prints, because FIT2D counts rows from the
+        bottom. (tilt, rotation) and (-tilt, rotation + pi) are the same.
         Source of the convention: Hammersley et al. 1996, doi:10.1080/08957959608201408.
         """
-        a = np.sin(tilt) * np.sin(tilt_direction)
-        b = np.sin(tilt) * np.cos(tilt_direction)
+        a = np.sin(tilt) * np.sin(plane_rotation)
+        b = np.sin(tilt) * np.cos(plane_rotation)
         c = np.cos(tilt)
         rotation = np.array(
             [[1 - a * a / (1 + c), -a * b / (1 + c), -a], [-a * b / (1 + c), 1 - b * b / (1 + c), -b], [a, b, c]]
@@ -177,6 +179,21 @@ class DetectorGeometry:
         """(row, column), in pixels from the outer corner of pixel (0, 0), where the direct beam falls."""
         along = self.rotation[2] * self.beam_distance
         return float((self.poni1 + along[0]) / self.pixel1), float((self.poni2 + along[1]) / self.pixel2)
+
+    @property
+    def tilt(self) -> float:
+        """Angle between beam and detector normal, rad, 0 or more."""
+        return float(np.arctan2(np.hypot(self.rotation[2, 0], self.rotation[2, 1]), self.rotation[2, 2]))
+
+    @property
+    def tilt_direction(self) -> float:
+        """Direction in the array in which the detector lies farther from the sample, rad, (-pi, pi].
+
+        As azimuths: 0 along increasing columns, counter-clockwise in a picture with row 0 at the top; 0
+        without tilt.
+        """
+        down, right = self.rotation[2, 0], self.rotation[2, 1]
+        return float(np.arctan2(-down, right)) if down or right else 0.0
 
     def cropped(self, offset: tuple[int, int], shape: tuple[int, int]) -> DetectorGeometry:
         """Return the geometry of a part that begins at pixel `offset` (row, column)."""
@@ -227,3 +244,20 @@ class DetectorGeometry:
         """
         first, second, _ = self.positions(rows, columns)
         return np.asarray(np.arctan2(-first, second), dtype=np.float64)
+
+    def q(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Return q = 4 pi sin(theta) / wavelength in nm^-1 of points given in edge coordinates.
+
+        Raises
+        ------
+        ValueError
+            When the wavelength is not known.
+        """
+        if self.wavelength is None:
+            raise ValueError("q needs the wavelength, which the calibration does not give")
+        sine = np.sin(self.two_theta(rows, columns) / 2)
+        return np.asarray(4e-9 * np.pi / self.wavelength * sine, dtype=np.float64)
+
+    def chi(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Return azimuths in degrees, (-180, 180]; `azimuth` tells from where they count."""
+        return np.degrees(self.azimuth(rows, columns))
