@@ -206,6 +206,29 @@ def register_plugins() -> list[PluginEntry]:
             install="pip install tifffile",
             words="TIFF images export 8 bit 16 bit ImageJ Avizo stack",
         ),
+        PluginEntry(
+            "chi",
+            "tomosaxs_plugins.savers.chi:chi",
+            "Write every curve as a .chi file: four lines of header, then columns, as FIT2D does.",
+            kind="saver",
+            words="SAXS WAXS curves text FIT2D saxsdog export ASCII",
+        ),
+        PluginEntry(
+            "text_curves",
+            "tomosaxs_plugins.savers.text_curves:text_curves",
+            "Write every curve as text: q, intensity and standard uncertainty, as SasView and ATSAS read it.",
+            kind="saver",
+            words="SAXS WAXS curves dat columns SasView ATSAS PRIMUS export ASCII",
+        ),
+        PluginEntry(
+            "curve_plot",
+            "tomosaxs_plugins.savers.curve_plot:curve_plot",
+            "Plot the curves of the result: one picture of some, or one a frame.",
+            needs=("matplotlib",),
+            install="pip install 'tomosaxs[plot]'",
+            kind="saver",
+            words="SAXS WAXS curves PNG SVG PDF picture matplotlib",
+        ),
     ]
 
 
@@ -259,4 +282,12 @@ def register_backends() -> list[BackendEntry]:
 @hookimpl
 def register_commands() -> list[CommandEntry]:
     """Return the commands of the bench: ``tomosaxs integrate`` and its like."""
-    return []
+    return [
+        CommandEntry(
+            "plot",
+            "tomosaxs_plugins.commands.plot:plot",
+            "Plot curves of .chi, NeXus and text files.",
+            needs=("matplotlib",),
+            install="pip install 'tomosaxs[plot]'",
+        ),
+    ]

@@ -136,3 +136,28 @@ def test_packages_are_found(tmp_path: Path, environment: dict[str, str]) -> None
         cwd=tmp_path, env=shell, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_plot_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    import h5py
+    import numpy as np
+
+    page = "plot-curves.md"
+    with h5py.File(tmp_path / "result.nxs", "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update(NX_class="NXdata", signal="I", axes=["frame", "q"])
+        group["I"], group["q"] = np.ones((6, 9)), np.arange(9.0)
+        group["q"].attrs["units"] = "1/nm"
+        for place, name in (("/", "entry"), ("/entry", "data")):
+            file[place].attrs["default"] = name
+    monkeypatch.chdir(tmp_path)
+    for code in texts(page, "python"):
+        exec(compile(code, page, "exec"), {})
+    assert (tmp_path / "two.png").is_file()
+    curves = "input:\n  saxs:\n    plugin: result\n    path: result.nxs\nsteps:\n  - plugin: calculate\n"
+    run_list(curves + "    expression: 2 * data\n" + texts(page, "yaml")[0], tmp_path, "savers")
+    made = {path.name for path in (tmp_path / "savers").iterdir() if path.is_file()}
+    names = {f"saxs_000{number}.{suffix}" for number in range(6) for suffix in ("chi", "dat")}
+    assert made - {"run.log"} == {"result.nxs", "report.html", "saxs_curves.svg", *names}
+    assert (tmp_path / "savers" / "saxs_0003.dat").read_text().splitlines()[3] == "1.00000000e-01  2.00000000e+00"

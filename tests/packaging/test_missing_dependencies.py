@@ -22,6 +22,7 @@ AFFECTED: dict[str, set[str]] = {
     "astra": {"reconstruct: astra"},
     "fabio": {"azimuthal_integrate: pyfai"},
     "hdf5plugin": set(),
+    "matplotlib": {"curve_plot"},
     "mpi4py": set(),
     "numba": {
         "azimuthal_integrate: tomosaxs",

@@ -1,0 +1,1 @@
+"""Commands of this package, shown by `tomosaxs --help`: physics at the bench."""

@@ -1,0 +1,47 @@
+"""Saver `text_curves`: one file of columns a frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tomosaxs import InputError, Param, Result, saver
+from tomosaxs_plugins.curves.text import write_text
+from tomosaxs_plugins.savers.curve_files import check_names, curves_of
+
+
+def _check(names: tuple[str, ...], *, dataset: str, prefix: str, **_: Any) -> None:
+    check_names(names, dataset=dataset, prefix=prefix)
+
+
+@saver(check=_check)
+def text_curves(
+    result: Result,
+    folder: Path,
+    *,
+    dataset: Annotated[str, Param("saved dataset to write; all that hold curves if empty")] = "",
+    prefix: Annotated[str, Param("beginning of the file names; the input's name if empty")] = "",
+    units: Annotated[
+        Literal["as_computed", "nm^-1", "angstrom^-1"], Param("units of q; programs that do not ask expect one of them")
+    ] = "as_computed",
+    leave_out_empty: Annotated[bool, Param("leave out empty bins; else they are nan")] = True,
+) -> list[Path]:
+    """Write every curve as text: q, intensity and standard uncertainty, as SasView and ATSAS read it.
+
+    Two comment lines name the curve, its columns and their units. Files are called as those of the saver chi.
+
+    Raises
+    ------
+    InputError
+        When `units` are asked for and the curves are not over q.
+    """
+    written = []
+    for name, curve in curves_of(result, "text_curves", dataset, prefix):
+        path = folder / f"{name}.dat"
+        try:
+            shown = curve if units == "as_computed" else curve.in_units(units)
+        except ValueError as error:
+            raise InputError(str(error), parameter="units") from None
+        write_text(path, shown, leave_out_empty=leave_out_empty)
+        written.append(path)
+    return written
