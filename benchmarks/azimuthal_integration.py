@@ -25,6 +25,7 @@ import numpy as np  # noqa: E402
 from tomosaxs_plugins.integration.backends import IntegrationSettings  # noqa: E402
 from tomosaxs_plugins.integration.backends.own import OwnBackend  # noqa: E402
 from tomosaxs_plugins.integration.calibration import read_calibration  # noqa: E402
+from tomosaxs_plugins.integration.engine.frames import Frames  # noqa: E402
 from tomosaxs_plugins.integration.geometry import DetectorGeometry  # noqa: E402
 from tomosaxs_plugins.integration.masks import read_mask  # noqa: E402
 from tomosaxs_plugins.integration.radial import full_range, radial_coordinate  # noqa: E402
@@ -123,11 +124,7 @@ def main() -> None:
     for title, more in OWN.items():
         own = OwnBackend()
         begin = time.perf_counter()
-        own.setup(
-            IntegrationSettings(
-                geometry, SHAPE, given.bins, low, high, "q_nm^-1", mask, solid_angle=False, gaps=True, **more
-            )
-        )
+        own.setup(IntegrationSettings(Frames(geometry, SHAPE, mask), given.bins, low, high, "q_nm^-1", **more))
         own.integrate(frames[:1])
         begun[title] = time.perf_counter() - begin
         methods[title] = lambda own=own: own.integrate(frames)  # type: ignore[misc]

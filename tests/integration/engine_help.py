@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomosaxs_plugins.integration.backends import IntegrationSettings
+from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.engine.lookup import Lookup, build_lookup
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 from tomosaxs_plugins.integration.radial import full_range
@@ -17,6 +19,18 @@ NOTHING = np.zeros(SHAPE, dtype=bool)
 def table(geometry: DetectorGeometry = TILTED, bins: int = 40, unit: str = "q_nm^-1", **more) -> Lookup:
     low, high = more.pop("range", None) or full_range(geometry, SHAPE, unit)
     return build_lookup(geometry, more.pop("mask", NOTHING), bins, low, high, unit, **more)
+
+
+def settings_of(geometry: DetectorGeometry, bins: int = 150, unit: str = "q_nm^-1", **more) -> IntegrationSettings:
+    """Return what a backend is told, without corrections unless asked for."""
+    shape = geometry.shape
+    low, high = more.pop("range", None) or full_range(geometry, shape, unit)
+    mask = more.pop("mask", np.zeros(shape, dtype=bool))
+    own = {"splitting", "error_model", "oversampling", "average"}
+    of_frames = {name: more.pop(name) for name in set(more) - own}
+    return IntegrationSettings(
+        Frames(geometry, shape, mask, **{"gaps": False, **of_frames}), bins, low, high, unit, **more
+    )
 
 
 def dense(lookup: Lookup) -> np.ndarray:

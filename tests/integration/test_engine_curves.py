@@ -45,7 +45,7 @@ def test_against_a_dense_matrix(dtype: str, bins: int):
     """All widths of the tables (1 to 4 bins a pixel, and pixels apart) and all types, by a matrix product."""
     lookup = table(bins=bins, mask=MASK, pixel_norm=FACTORS)
     frames = frames_of(11, np.float64, 20.0).astype(dtype)
-    curves, sigmas = integrate(lookup, frames, error_model="poisson")
+    curves, sigmas = integrate(lookup, frames, errors="poisson")
     weights, counts = dense(lookup), frames.reshape(11, -1).astype(float)
     norm = FACTORS.ravel() @ weights
     with np.errstate(invalid="ignore"):
@@ -78,7 +78,7 @@ def test_uncertainty_against_a_thousand_draws(splitting: str):
     y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
     truth = 20 + 30 * np.exp(-((y - 20) ** 2 + (x - 30) ** 2) / 400)
     frames = np.random.default_rng(6).poisson(truth, (1000, *SHAPE)).astype(np.uint16)
-    curves, sigmas = integrate(lookup, frames, error_model="poisson")
+    curves, sigmas = integrate(lookup, frames, errors="poisson")
     ratio = sigmas.mean(axis=0) / curves.std(axis=0, ddof=1)
     # the deviation of 1000 draws is known to 2.2 %: 40 bins agree on average to 0.4 %, each within 10 % (4.5 sigma)
     assert abs(ratio.mean() - 1) < 0.02
@@ -89,14 +89,14 @@ def test_spread_in_closed_form():
     lookup = table(bins=60, pixel_norm=FACTORS, mask=MASK)
     frames = frames_of(3)
     bad = np.random.default_rng(7).random(frames.shape) < 0.05
-    curves, sigmas = integrate(lookup, np.where(bad, -1, frames), error_model="azimuthal")
+    curves, sigmas = integrate(lookup, np.where(bad, -1, frames), errors="azimuthal")
     weights = dense(lookup)
     for frame, missing, curve, sigma in zip(frames, bad, curves, sigmas, strict=True):
         kept = weights * ~missing.reshape(-1, 1)
         off = frame.reshape(-1, 1) - FACTORS.reshape(-1, 1) * np.nan_to_num(curve)
         expected = np.sqrt((kept**2 * off**2).sum(axis=0)) / (FACTORS.ravel() @ kept)
         assert np.allclose(sigma, expected, rtol=1e-9, equal_nan=True)
-    constant = integrate(table(bins=60), np.full((1, *SHAPE), 1234567, np.int32), error_model="azimuthal")[1]
+    constant = integrate(table(bins=60), np.full((1, *SHAPE), 1234567, np.int32), errors="azimuthal")[1]
     assert np.all(constant == 0)
 
 
@@ -106,7 +106,7 @@ def test_the_same_bits_for_any_block_and_threads(dtype: str, error_model: str):
     lookup = table(bins=60, pixel_norm=FACTORS, mask=MASK)
     frames = frames_of(21).astype(dtype)
     frames[3, 10:14] = -1 if dtype == "i4" else np.nan  # its neighbours in the block have all their pixels
-    given = {"error_model": error_model}
+    given = {"errors": error_model}
     curves, sigmas = integrate(lookup, frames, threads=1, **given)
     assert len({curve.tobytes() for curve in curves}) == 21
     for threads in (2, 5):
@@ -126,11 +126,11 @@ def test_an_unusable_value_is_as_if_masked(bins: int):
     bad[5] = True
     bad[6] = False
     bad[7, :30] = True
-    curves, sigmas = integrate(table(bins=bins), np.where(bad, -2, frames), error_model="poisson")
-    floats = integrate(table(bins=bins), np.where(bad, np.nan, frames), error_model="poisson")[0]
+    curves, sigmas = integrate(table(bins=bins), np.where(bad, -2, frames), errors="poisson")
+    floats = integrate(table(bins=bins), np.where(bad, np.nan, frames), errors="poisson")[0]
     for number in range(9):
         masked = table(bins=bins, mask=bad[number])
-        expected, its = integrate(masked, frames[number : number + 1], error_model="poisson")
+        expected, its = integrate(masked, frames[number : number + 1], errors="poisson")
         # weights without factors are whole numbers: what is left after taking away is exact
         assert np.array_equal(curves[number], expected[0], equal_nan=True)
         assert np.array_equal(sigmas[number], its[0], equal_nan=True)
@@ -139,7 +139,7 @@ def test_an_unusable_value_is_as_if_masked(bins: int):
     assert np.isfinite(curves[6]).all()
     # with factors, taking away leaves a rounding error: that must not pass for a pixel
     partly = table(bins=bins, pixel_norm=FACTORS)
-    again = integrate(partly, np.where(bad, -2, frames), error_model="poisson")
+    again = integrate(partly, np.where(bad, -2, frames), errors="poisson")
     for found in again:
         assert np.array_equal(np.isnan(found), np.isnan(curves))
 
@@ -153,7 +153,7 @@ def test_which_values_are_usable():
     assert usable_values(np.int32, -5.0, 1e12) == (0, 2**31 - 2)
     low, high = usable_values(np.float32, None, 7.0)
     assert (low, high) == (float(np.finfo(np.float32).min), 7.0)
-    nothing = integrate(table(), frames_of(2, np.uint16), above=-1.0, error_model="poisson")
+    nothing = integrate(table(), frames_of(2, np.uint16), above=-1.0, errors="poisson")
     assert np.isnan(nothing[0]).all()
     assert np.isnan(nothing[1]).all()
 
@@ -182,4 +182,4 @@ def test_frames_that_do_not_fit():
         with pytest.raises(ValueError, match="frames of"):
             integrate(table(), wrong)
     with pytest.raises(ValueError, match="gauss"):
-        integrate(table(), frames_of(1), error_model="gauss")
+        integrate(table(), frames_of(1), errors="gauss")

@@ -49,7 +49,7 @@ def curve_of(folder: Path, mask: np.ndarray, name: str, degree: float | None = N
     geometry = geometry_of(folder, name)
     factors = pixel_factors(geometry, SHAPE, False, degree)
     lookup = build_lookup(geometry, mask, BINS[name][0], 0.0, BINS[name][1], "q_nm^-1", pixel_norm=factors, **more)
-    curves, sigmas = integrate(lookup, frame_of(folder, name), error_model="poisson")
+    curves, sigmas = integrate(lookup, frame_of(folder, name), errors="poisson")
     return curves[0], sigmas[0]
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from engine_help import settings_of
 
 from tomosaxs.registry import backends
 from tomosaxs_plugins.integration.backends import IntegrationSettings
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
-from tomosaxs_plugins.integration.radial import bin_centres, full_range, radial_coordinate
+from tomosaxs_plugins.integration.radial import bin_centres, radial_coordinate
 
 SHAPE = (160, 200)
 TILTED = DetectorGeometry.from_tilt((60.3, -20.2), 0.12, 0.1, 0.7, (2e-4, 2.5e-4), 1e-10, SHAPE)
@@ -34,17 +35,12 @@ def integrate(request: pytest.FixtureRequest) -> Integrate:
     return run
 
 
-def settings(geometry: DetectorGeometry = TILTED, bins: int = 150, unit: str = "q_nm^-1", **more):
-    shape = geometry.shape
-    low, high = more.pop("range", None) or full_range(geometry, shape, unit)
-    mask = more.pop("mask", np.zeros(shape, dtype=bool))
-    return IntegrationSettings(geometry, shape, bins, low, high, unit, mask, **{"solid_angle": False, **more})
-
-
 @pytest.mark.parametrize("unit", ["q_nm^-1", "q_A^-1", "2theta_deg", "2theta_rad", "radius_mm"])
 def test_constant_frame_is_a_constant_curve(integrate: Integrate, unit: str):
     for splitting in ("full", "bbox", "no"):
-        curves, sigmas = integrate(settings(unit=unit, splitting=splitting, bins=60), np.ones(SHAPE, np.uint16))
+        curves, sigmas = integrate(
+            settings_of(TILTED, unit=unit, splitting=splitting, bins=60), np.ones(SHAPE, np.uint16)
+        )
         assert sigmas is None
         assert curves.dtype == np.float32
         assert np.nanmax(np.abs(curves - 1)) < 2e-7  # one rounding to 32 bits
@@ -54,7 +50,7 @@ def test_constant_frame_is_a_constant_curve(integrate: Integrate, unit: str):
 @pytest.mark.parametrize("unit", ["q_nm^-1", "q_A^-1", "2theta_deg", "2theta_rad", "radius_mm"])
 def test_a_linear_image_comes_back_at_the_announced_bin_centres(integrate: Integrate, unit: str):
     """I = radial coordinate: the curve is the axis. Checks centres, units and range."""
-    given = settings(unit=unit, bins=60)
+    given = settings_of(TILTED, unit=unit, bins=60)
     curve = integrate(given, radial_coordinate(TILTED, unit, Y, X))[0][0]
     centres = bin_centres(given.low, given.high, 60)
     width = (given.high - given.low) / 60
@@ -72,7 +68,7 @@ def test_rings_have_the_right_place_and_area(integrate: Integrate):
         for dx in sub:
             q = radial_coordinate(TILTED, "q_nm^-1", Y + dy, X + dx)
             frame += sum(np.exp(-(((q - at) / width) ** 2) / 2) for at in positions) / 64
-    given = settings(bins=400, range=(3.0, 17.0))
+    given = settings_of(TILTED, bins=400, range=(3.0, 17.0))
     curve = integrate(given, frame)[0][0].astype(float)
     axis = bin_centres(3.0, 17.0, 400)
     step = axis[1] - axis[0]
@@ -88,7 +84,7 @@ def test_rings_have_the_right_place_and_area(integrate: Integrate):
 def test_solid_angle_against_the_formula(integrate: Integrate):
     first, second, third = TILTED.positions(Y, X)
     cosine = TILTED.distance / np.sqrt(first**2 + second**2 + third**2)
-    curve = integrate(settings(solid_angle=True), cosine**3 * 7)[0]
+    curve = integrate(settings_of(TILTED, solid_angle=True), cosine**3 * 7)[0]
     # 32-bit curves; pyFAI keeps the factor in 32-bit floats too
     assert np.nanmax(np.abs(curve / 7 - 1)) < 1e-6
 
@@ -100,7 +96,7 @@ def test_polarisation_against_the_formula(integrate: Integrate, factor: float):
     fraction = (1 + factor) / 2
     weight = fraction * (1 - (np.cos(chi) * np.sin(angle)) ** 2)
     weight += (1 - fraction) * (1 - (np.sin(chi) * np.sin(angle)) ** 2)
-    curve = integrate(settings(turned, polarization=factor), weight * 5)[0]
+    curve = integrate(settings_of(turned, polarization=factor), weight * 5)[0]
     assert np.nanmax(np.abs(curve / 5 - 1)) < 1e-6
 
 
@@ -108,7 +104,7 @@ def test_empty_bins_and_unusable_pixels(integrate: Integrate):
     mask = radial_coordinate(TILTED, "q_nm^-1", Y, X) > 12.0
     frame = np.full(SHAPE, 3.0, dtype=np.float32)
     frame[::5] = np.nan
-    curve = integrate(settings(mask=mask, range=(0.0, 20.0), bins=100), frame)[0][0]
+    curve = integrate(settings_of(TILTED, mask=mask, range=(0.0, 20.0), bins=100), frame)[0][0]
     axis = bin_centres(0.0, 20.0, 100)
     assert np.isnan(curve[axis > 12.4]).all()
     assert np.isnan(curve[axis < 1.0]).all()
@@ -117,7 +113,7 @@ def test_empty_bins_and_unusable_pixels(integrate: Integrate):
 
 def test_poisson_uncertainty_against_draws(integrate: Integrate):
     random = np.random.default_rng(5)
-    given = settings(bins=40, error_model="poisson")
+    given = settings_of(TILTED, bins=40, error_model="poisson")
     frames = random.poisson(20.0, (200, *SHAPE)).astype(np.uint16)
     curves, sigmas = integrate(given, *frames)
     assert sigmas is not None
@@ -128,7 +124,7 @@ def test_poisson_uncertainty_against_draws(integrate: Integrate):
 
 def test_a_curve_does_not_depend_on_its_block(integrate: Integrate):
     frames = np.random.default_rng(1).poisson(50.0, (6, *SHAPE)).astype(np.int32)
-    given = settings(error_model="poisson", solid_angle=True, polarization=0.9)
+    given = settings_of(TILTED, error_model="poisson", solid_angle=True, polarization=0.9)
     whole, sigma = integrate(given, *frames)
     for start in range(6):
         one, its_sigma = integrate(given, frames[start])
@@ -140,21 +136,21 @@ def test_values_to_leave_out_and_infinite_ones(integrate: Integrate):
     """Left out by the settings, not finite, or in the mask: the same curve."""
     frame = np.random.default_rng(2).integers(5, 50, SHAPE).astype(np.int32)
     bad = np.random.default_rng(3).random(SHAPE) < 0.1
-    expected = integrate(settings(mask=bad, bins=60), frame)[0][0]
+    expected = integrate(settings_of(TILTED, mask=bad, bins=60), frame)[0][0]
     for value, more in ((-1, {"gaps": True}), (2**31 - 1, {"gaps": True}), (3, {"below": 4.5}), (900, {"above": 50})):
-        found = integrate(settings(bins=60, **more), np.where(bad, value, frame).astype(np.int32))[0][0]
+        found = integrate(settings_of(TILTED, bins=60, **more), np.where(bad, value, frame).astype(np.int32))[0][0]
         assert np.allclose(found, expected, rtol=1e-6, equal_nan=True), (value, more)
     for value in (np.nan, np.inf, -np.inf):
-        found = integrate(settings(bins=60), np.where(bad, value, frame).astype(np.float32))[0][0]
+        found = integrate(settings_of(TILTED, bins=60), np.where(bad, value, frame).astype(np.float32))[0][0]
         assert np.allclose(found, expected, rtol=1e-6, equal_nan=True), value
-    kept = integrate(settings(bins=60), np.where(bad, -1, frame).astype(np.int32))[0][0]
+    kept = integrate(settings_of(TILTED, bins=60), np.where(bad, -1, frame).astype(np.int32))[0][0]
     assert not np.allclose(kept, expected, rtol=1e-3, equal_nan=True)
 
 
 def test_a_frame_without_a_usable_pixel(integrate: Integrate):
     frames = np.full((3, *SHAPE), 4, dtype=np.int32)
     frames[1] = -2
-    curves, sigmas = integrate(settings(gaps=True, error_model="poisson"), *frames)
+    curves, sigmas = integrate(settings_of(TILTED, gaps=True, error_model="poisson"), *frames)
     assert np.isnan(curves[1]).all()
     assert np.isnan(sigmas[1]).all()
     assert np.nanmax(np.abs(curves[[0, 2]] - 4)) == 0
@@ -164,7 +160,7 @@ def test_a_frame_without_a_usable_pixel(integrate: Integrate):
 def test_uncertainty_from_the_spread(integrate: Integrate):
     """Splitting no: the standard error of the mean of a bin's pixels, in closed form."""
     frame = np.random.default_rng(4).normal(100.0, 7.0, SHAPE)
-    given = settings(bins=40, splitting="no", error_model="azimuthal")
+    given = settings_of(TILTED, bins=40, splitting="no", error_model="azimuthal")
     sigma = integrate(given, frame)[1][0]
     at = np.floor((radial_coordinate(TILTED, "q_nm^-1", Y, X) - given.low) / (given.high - given.low) * 40)
     at = np.minimum(at, 39).astype(int).ravel()

@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("pyFAI", reason="pyFAI is not installed: pip install 'tomosaxs[pyfai]'")
 
+from engine_help import settings_of
+
 from tomosaxs_plugins.integration.backends import IntegrationSettings
 from tomosaxs_plugins.integration.backends.pyfai import PyFAIBackend
 from tomosaxs_plugins.integration.calibration import read_calibration
@@ -26,13 +28,6 @@ TILTED = DetectorGeometry.from_tilt((60.3, -20.2), 0.12, 0.1, 0.7, (2e-4, 2.5e-4
 Y, X = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]] + 0.5
 
 
-def settings(geometry: DetectorGeometry = TILTED, bins: int = 150, unit: str = "q_nm^-1", **more):
-    shape = geometry.shape
-    low, high = more.pop("range", None) or full_range(geometry, shape, unit)
-    mask = more.pop("mask", np.zeros(shape, dtype=bool))
-    return IntegrationSettings(geometry, shape, bins, low, high, unit, mask, **{"solid_angle": False, **more})
-
-
 def integrate(given: IntegrationSettings, *frames: np.ndarray):
     backend = PyFAIBackend()
     backend.setup(given)
@@ -41,12 +36,16 @@ def integrate(given: IntegrationSettings, *frames: np.ndarray):
 
 THREADS = """
 import hashlib, numpy as np
+from engine_help import settings_of
+
 from tomosaxs_plugins.integration.backends import IntegrationSettings
 from tomosaxs_plugins.integration.backends.pyfai import PyFAIBackend
+from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 geometry = DetectorGeometry.from_tilt((60.3, -20.2), 0.12, 0.1, 0.7, (2e-4, 2.5e-4), 1e-10, (160, 200))
 backend = PyFAIBackend()
-backend.setup(IntegrationSettings(geometry, (160, 200), 150, 0.0, 20.0, "q_nm^-1", np.zeros((160, 200), bool)))
+frames = Frames(geometry, (160, 200), np.zeros((160, 200), bool))
+backend.setup(IntegrationSettings(frames, 150, 0.0, 20.0, "q_nm^-1"))
 frames = np.random.default_rng(1).poisson(50.0, (2, 160, 200))
 print(hashlib.sha256(backend.integrate(frames)[0].tobytes()).hexdigest())
 """
@@ -91,7 +90,7 @@ def test_measured_frames_against_reference_curves(
     geometry = replace(read_calibration(folder / f"{name}.poni"), shape=(1043, 981))
     frame = fabio.open(str(folder / f"{name}.tif")).data
     mask = read_mask(folder / "AAA_integ.msk")
-    given = settings(geometry, bins, mask=mask, range=(0.0, high), polarization=polarization, error_model="poisson")
+    given = settings_of(geometry, bins, mask=mask, range=(0.0, high), polarization=polarization, error_model="poisson")
     name += "" if polarization is None else "_pol0.995"  # the fraction, (1 + 0.99) / 2
     curves, sigmas = integrate(given, unusable_to_nan(frame[None])[0])
     curve, sigma = curves[0].astype(float), sigmas[0].astype(float)
@@ -133,7 +132,7 @@ def test_raster_frames_with_another_programs_geometry(shared: Path):
     assert full_range(like, (100, 1000), "q_A^-1") == pytest.approx(edges, rel=1e-6)
     with h5py.File(folder / "xrd_test.nxs") as file:
         frames = file["entry1/xrd_entry/instrument/detector/data"][()].reshape(8, 100, 1000)
-    same = settings(like, 1005, "q_A^-1", range=edges, splitting="bbox")
+    same = settings_of(like, 1005, "q_A^-1", range=edges, splitting="bbox")
     curves = integrate(same, *frames)[0].T
     # 8 digits are printed (1e-4 of 1000 counts); a bin edge known to 1e-8 moves a pixel's share a little
     assert np.abs(curves - theirs[:, 1:]).max() < 2e-3
@@ -149,7 +148,7 @@ def test_raster_frames_equal_pyfai_called_by_hand(shared: Path):
     part = read_calibration(folder / "LaB6_calibration_output.nxs").cropped((0, 0), (100, 1000))
     with h5py.File(folder / "xrd_test.nxs") as file:
         frames = file["entry1/xrd_entry/instrument/detector/data"][1, 0].reshape(2, 100, 1000)
-    given = settings(part, 500, solid_angle=True)
+    given = settings_of(part, 500, solid_angle=True)
     curves = integrate(given, *frames)[0]
     peer = AzimuthalIntegrator(
         part.distance, part.poni1, part.poni2, part.rot1, part.rot2, part.rot3,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset
-from tomosaxs_plugins.integration.azimuthal_integrate import geometry_of
+from tomosaxs_plugins.integration.frame_geometry import geometry_of
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 
 Floats = NDArray[np.float64]

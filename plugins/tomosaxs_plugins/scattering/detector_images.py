@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset, InputError
-from tomosaxs_plugins.scattering.images import read_image
+from tomosaxs_plugins.scattering.images import read_average
 
 
 def image_for(dataset: Dataset, path: Path, what: str) -> NDArray[np.float64]:
@@ -28,15 +28,21 @@ def image_for(dataset: Dataset, path: Path, what: str) -> NDArray[np.float64]:
     InputError
         When it cannot be read or has another shape.
     """
+    return counted_image_for(dataset, path, what)[0]
+
+
+def counted_image_for(dataset: Dataset, path: Path, what: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return what `image_for` does, and of how many frames in the file each pixel is the average."""
     rows, columns = dataset.axis("detector_y"), dataset.axis("detector_x")
     try:
-        image = read_image(path)
+        image, number = read_average(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{what} {path}: {error}", parameter=what) from None
     if image.shape == (rows.full_size, columns.full_size):
-        return image[np.ix_(rows.index, columns.index)]
+        cut = np.ix_(rows.index, columns.index)
+        return image[cut], number[cut]
     if image.shape == (rows.size, columns.size):
-        return image
+        return image, number
     raise InputError(
         f"{what} {path} has {image.shape[0]} x {image.shape[1]} pixels, the frames have {rows.size} x {columns.size}",
         parameter=what,

@@ -24,6 +24,11 @@ def read_image(path: Path) -> NDArray[np.float64]:
     OSError
         When it cannot be read.
     """
+    return read_average(path)[0]
+
+
+def read_average(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Read an image as `read_image` does; return also of how many frames each pixel is the average."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
         values = np.load(path, allow_pickle=False)
@@ -37,13 +42,22 @@ def read_image(path: Path) -> NDArray[np.float64]:
         values = _by_fabio(path)
     if values.ndim < 2 or values.dtype.kind not in "fiu":
         raise ValueError(f"expected an image of numbers, found {values.dtype} of shape {values.shape}")
+    return average(values)
+
+
+def average(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the mean of frames (..., rows, columns), and of how many values each pixel's is the mean.
+
+    NaN is left out, and in integers negative values and the largest value of the type; where nothing is left, the mean
+    is NaN and the number 0.
+    """
     image = values.astype(np.float64)
     if values.dtype.kind in "iu":
         image[(values < 0) | (values == np.iinfo(values.dtype).max)] = np.nan
     frames = image.reshape(-1, *values.shape[-2:])
     known = np.count_nonzero(np.isfinite(frames), axis=0)
     total = np.where(np.isfinite(frames), frames, 0.0).sum(axis=0)
-    return np.asarray(np.where(known > 0, total / np.maximum(known, 1), np.nan))
+    return np.asarray(np.where(known > 0, total / np.maximum(known, 1), np.nan)), np.asarray(known, dtype=np.int64)
 
 
 def _signal(path: Path) -> NDArray[Any]:

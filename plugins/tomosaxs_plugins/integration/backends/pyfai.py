@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.integration.backends import IntegrationSettings
+from tomosaxs_plugins.integration.engine.errors import ErrorModel, error_model
+from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.masks import unusable_to_nan
 
 _UNITS = {
@@ -33,8 +35,8 @@ def _integrator(settings: IntegrationSettings) -> Any:
         from pyFAI.integrator.azimuthal import AzimuthalIntegrator
     finally:
         logger.setLevel(level)
-    geometry = settings.geometry
-    detector = Detector(geometry.pixel1, geometry.pixel2, max_shape=settings.shape, orientation=3)
+    geometry = settings.frames.geometry
+    detector = Detector(geometry.pixel1, geometry.pixel2, max_shape=settings.frames.shape, orientation=3)
     return AzimuthalIntegrator(
         dist=geometry.distance, poni1=geometry.poni1, poni2=geometry.poni2,
         rot1=geometry.rot1, rot2=geometry.rot2, rot3=geometry.rot3,
@@ -53,6 +55,9 @@ class PyFAIBackend:
         self._settings: IntegrationSettings | None = None
         self._integrator: Any = None
         self._mask: NDArray[np.int8] | None = None
+        self._errors = ErrorModel()
+        self._constant: NDArray[np.float64] | None = None
+        self._corrections: dict[str, Any] = {}
 
     def setup(self, settings: IntegrationSettings) -> None:
         """Prepare; the matrix itself is built with the first frame.
@@ -66,34 +71,64 @@ class PyFAIBackend:
             raise ValueError("pyFAI has neither splitting by sub-pixels nor the mean of ratios")
         self._settings = settings
         self._integrator = _integrator(settings)
-        self._mask = settings.mask.astype(np.int8)
+        given = settings.frames
+        self._mask = given.mask.astype(np.int8)
+        self._errors = error_model(settings.error_model)
+        self._constant = self._errors.pixel_variance(given.shape, given.dark)
+        self._corrections = {
+            "dark": None if given.dark is None else given.dark.counts,
+            "flat": given.efficiency,
+            "correctSolidAngle": given.solid_angle,
+            "polarization_factor": _polarization(given),
+        }
 
-    def integrate(self, frames: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def integrate(
+        self, frames: NDArray[Any], uncertainties: NDArray[Any] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Return curves (n, bins) and their standard uncertainties, of frames (n, rows, columns)."""
         settings = self._settings
         if settings is None:
             raise RuntimeError("setup has to be called before integrate")
         curves = np.full((len(frames), settings.bins), np.nan, dtype=np.float32)
         sigmas = None if settings.error_model == "none" else curves.copy()
-        frames = unusable_to_nan(frames, settings.below, settings.above, settings.gaps)
-        for number, frame in enumerate(frames):
+        given = settings.frames
+        for number, frame in enumerate(unusable_to_nan(frames, given.below, given.above, given.gaps)):
             # compiled code that refuses read-only memory: a block may be part of a memory map
-            found = self._one(np.require(frame, requirements=("C", "W")), settings)
+            image = np.require(frame, requirements=("C", "W"))
+            found = self._one(image, settings, None if uncertainties is None else uncertainties[number])
             used = np.asarray(found.sum_normalization) > 0
             curves[number, used] = np.asarray(found.intensity)[used]
             if sigmas is not None:
                 sigmas[number, used] = np.asarray(found.sigma)[used]
         return curves, sigmas
 
-    def _one(self, frame: NDArray[Any], settings: IntegrationSettings) -> Any:
+    def _one(self, frame: NDArray[Any], settings: IntegrationSettings, sigma: NDArray[Any] | None) -> Any:
+        kind, variance = self._errors.kind, None
+        if kind == "given":
+            made = self._errors.variance
+            variance = np.square(sigma, dtype=np.float64) if made is None else made(frame)  # type: ignore[arg-type]
+            variance = variance if self._constant is None else variance + self._constant
+        elif kind == "counts" and (self._constant is not None or self._errors.slope != 1):
+            counts = frame if self._constant is None else frame + self._constant
+            variance = self._errors.slope * counts
+        model = {"none": None, "azimuthal": "azimuthal"}.get(kind, "poisson" if variance is None else None)
         return self._integrator.integrate1d(
             frame,
             settings.bins,
             unit=_UNITS[settings.unit],
             radial_range=(settings.low, settings.high),
             mask=self._mask,
-            polarization_factor=settings.polarization,
-            correctSolidAngle=settings.solid_angle,
-            error_model=None if settings.error_model == "none" else settings.error_model,
+            variance=variance,
+            error_model=model,
             method=(settings.splitting, "csr", "cython"),
+            **self._corrections,
         )
+
+
+def _polarization(frames: Frames) -> Any:
+    """Return degree of polarisation and its direction, for which pyFAI counts azimuths clockwise, in rad."""
+    if frames.polarization is None or frames.polarization_angle == 0:
+        return frames.polarization
+    from pyFAI.containers import PolarizationDescription
+
+    return PolarizationDescription(frames.polarization, -np.radians(frames.polarization_angle))

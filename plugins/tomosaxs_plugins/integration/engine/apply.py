@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tomosaxs_plugins.integration.engine.errors import ErrorModel, error_model
 from tomosaxs_plugins.integration.engine.lookup import Lookup
 from tomosaxs_plugins.integration.engine.vector import LANES, add_scaled, compiled, load_pixels
 
+_LARGEST = float(np.finfo(np.float64).max)
 _LINE = 8  # float64 numbers of a cache line: vectors that straddle two are slow
 
 
@@ -42,7 +45,8 @@ def integrate(
     lookup: Lookup,
     frames: NDArray[Any],
     *,
-    error_model: str = "none",
+    errors: ErrorModel | str = "none",
+    uncertainties: NDArray[Any] | None = None,
     below: float | None = None,
     above: float | None = None,
     gaps: bool = True,
@@ -58,8 +62,12 @@ def integrate(
     frames : (n, rows, columns) array
         Counts: integers or floats. Values that `usable_values` leaves out, and those that are not finite, are not
         used in that frame.
-    error_model : {"none", "poisson", "azimuthal"}
-        Variance of a pixel: its counts (which then must be counts), or found from the spread in a bin.
+    errors : ErrorModel or str
+        Variance of a pixel; a text is looked up by `error_model`. What does not depend on the counts (offset of the
+        model, variance of dark counts) comes from the tables.
+    uncertainties : (n, rows, columns) array, optional
+        Standard uncertainty of every value, for the error model ``data``; NaN where it is not known, which makes
+        that of the bin NaN.
     below, above, gaps
         See `usable_values`.
     threads : int
@@ -70,48 +78,57 @@ def integrate(
     Returns
     -------
     curves, sigmas : (n, bins) arrays
-        Sum of weights times counts over sum of weights times factors of the pixels, and its standard uncertainty
-        (None without an error model); NaN where a bin has no usable pixel. A frame's curve is bit-identical whatever
-        the other frames and the number of threads.
+        Sum of weights times counts (less dark counts) over sum of weights times factors of the pixels, and its
+        standard uncertainty (None without an error model); NaN where a bin has no usable pixel. A frame's curve is
+        bit-identical whatever the other frames and the number of threads.
 
     Raises
     ------
     ValueError
         When the frames do not have the shape or a type that fits, or the error model is unknown.
     """
-    if error_model not in ("none", "poisson", "azimuthal"):
-        raise ValueError(f"error model {error_model!r} is not one of none, poisson, azimuthal")
+    model = error_model(errors) if isinstance(errors, str) else errors
     block = _prepared(frames, lookup.pixel_norm.size)
     number = len(block)
+    spreads = _spreads(model, block, uncertainties)
     curves = np.full((number, lookup.bins), np.nan, dtype=dtype)
-    sigmas = None if error_model == "none" else curves.copy()
+    sigmas = None if model.kind == "none" else curves.copy()
     low, high = usable_values(block.dtype, below, above, gaps)
     if low > high or number == 0:
         return curves, sigmas
     limits = block.dtype.type(low), block.dtype.type(high)
     flat, pixels = block.reshape(-1), lookup.pixel_norm.size
+    tables = (
+        lookup.groups, lookup.keep, lookup.first, lookup.weights, lookup.width, lookup.apart, lookup.apart_first,
+        lookup.apart_starts, lookup.apart_weights, lookup.pixel_norm, lookup.dark, lookup.dark_variance,
+    )  # fmt: skip
 
     def eight(begin: int) -> None:
         end = min(number, begin + LANES)
         # lanes without a frame of their own repeat the last one
-        starts = np.minimum(np.arange(begin, begin + LANES), end - 1) * pixels
+        lanes = np.minimum(np.arange(begin, begin + LANES), end - 1)
+        starts = lanes * pixels
         signal, variance, loss = (_sums(lookup) for _ in range(3))
         lost = np.zeros((lookup.bins, LANES), dtype=np.int64)
-        buffer = _aligned(LANES * LANES)
-        given: tuple[Any, ...] = (
-            flat, starts, *limits, lookup.groups, lookup.keep, lookup.first, lookup.weights, lookup.width,
-            lookup.apart, lookup.apart_first, lookup.apart_starts, lookup.apart_weights, lookup.pixel_norm,
-        )  # fmt: skip
-        sums: tuple[Any, ...] = (*given, error_model == "poisson", signal, variance, loss, lost, buffer)
-        _accumulate(*sums)
-        _divide(lookup.norm, lookup.entries, signal, loss, lost, end - begin, curves[begin:end])
+        buffer = other = _aligned(LANES * LANES)
+        spread, spread_starts = _NOTHING, starts
+        if spreads is not None:
+            spread, spread_starts, other = spreads(begin, end), (lanes - begin) * pixels, _aligned(LANES * LANES)
+        given: tuple[Any, ...] = (flat, starts, *limits, *tables)
+        spreads_are = model.kind in ("counts", "given"), spread, spread_starts
+        given_sums: tuple[Any, ...] = (*given, *spreads_are, signal, variance, loss, lost, buffer, other)
+        _accumulate(*given_sums)
+        bins = lookup.norm, lookup.entries
+        _divide(*bins, lookup.dark_sum, signal, loss, lost, end - begin, curves[begin:end])
         if sigmas is None:
             return
-        if error_model == "azimuthal":
+        constant, slope = lookup.dark_variance_sum, model.slope if model.kind == "counts" else 1.0
+        if model.kind == "azimuthal":
             variance[:] = 0.0
-            sums = (*given, lookup.norm, lookup.entries, signal, loss, lost, variance, buffer)
-            _spread(*sums)
-        _uncertain(lookup.norm, lookup.entries, variance, loss, lost, end - begin, sigmas[begin:end])
+            given_sums = (*given, *bins, lookup.dark_sum, signal, loss, lost, variance, buffer)
+            _spread(*given_sums)
+            constant = np.zeros(lookup.bins)
+        _uncertain(*bins, constant, slope, variance, loss, lost, end - begin, sigmas[begin:end])
 
     if threads <= 1 or number <= LANES:
         for begin in range(0, number, LANES):
@@ -121,6 +138,26 @@ def integrate(
             for _ in pool.map(eight, range(0, number, LANES)):
                 pass
     return curves, sigmas
+
+
+_NOTHING = np.zeros(0)
+
+
+def _spreads(
+    model: ErrorModel, block: NDArray[Any], uncertainties: NDArray[Any] | None
+) -> Callable[[int, int], NDArray[np.float64]] | None:
+    """Return what makes the variances of some frames, flat; None where the loops have them from the counts."""
+    if model.kind != "given":
+        return None
+    if model.variance is not None:
+        made = model.variance
+        return lambda begin, end: np.ascontiguousarray(made(block[begin:end])).reshape(-1)
+    if uncertainties is None:
+        raise ValueError("error model data: the data carry no uncertainties")
+    if uncertainties.shape != block.shape:
+        raise ValueError(f"uncertainties of shape {uncertainties.shape} do not fit frames of {block.shape}")
+    sigma = uncertainties
+    return lambda begin, end: np.square(sigma[begin:end].astype(np.float64)).reshape(-1)
 
 
 def _prepared(frames: NDArray[Any], pixels: int) -> NDArray[Any]:
@@ -157,16 +194,39 @@ def _usable(value: Any, low: Any, high: Any) -> bool:
 @compiled
 def _lose(
     flat: Any, starts: Any, low: Any, high: Any, pixel: int, first: int, weights: Any, begin: int, end: int, norm: Any,
-    loss: Any, lost: Any,
+    dark: Any, dark_variance: Any, with_variance: bool, signal: Any, variance: Any, loss: Any, lost: Any,
 ) -> None:  # fmt: skip
-    """Note, frame by frame, what the normalisation lacks when this pixel's value is unusable."""
+    """Note, frame by frame, what the normalisation lacks when this pixel's value is unusable.
+
+    Its dark counts, and their variance, are subtracted later with those of the whole bin: give them back here.
+    """
     for lane in range(LANES):
         if not _usable(flat[starts[lane] + pixel], low, high):
             for k in range(begin, end):
-                if weights[k] > 0:
+                weight = np.float64(weights[k])
+                if weight > 0:
                     at = first + k - begin
-                    loss[at * LANES + lane] += np.float64(weights[k]) * norm[pixel]
+                    loss[at * LANES + lane] += weight * norm[pixel]
                     lost[at, lane] += 1
+                    if dark.size > 0:
+                        signal[at * LANES + lane] += weight * dark[pixel]
+                    if with_variance and dark_variance.size > 0:
+                        variance[at * LANES + lane] -= weight * weight * dark_variance[pixel]
+
+
+@compiled
+def _mend(
+    flat: Any, starts: Any, low: Any, high: Any, pixel: int, spread: Any, spread_starts: Any, other: Any, at: int
+) -> None:
+    """Set variances of eight frames right: none where the value is unusable, NaN where only the variance is."""
+    for lane in range(LANES):
+        found = spread[spread_starts[lane] + pixel]
+        if not _usable(flat[starts[lane] + pixel], low, high):
+            other[at + lane] = 0.0
+        elif not _usable(found, 0.0, _LARGEST):
+            other[at + lane] = np.nan
+        else:
+            other[at + lane] = found
 
 
 @compiled
@@ -196,26 +256,39 @@ def _add_grouped(
 @compiled
 def _accumulate(
     flat: Any, starts: Any, low: Any, high: Any, groups: Any, keep: Any, first: Any, weights: Any, width: int,
-    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any,
-    with_variance: bool, signal: Any, variance: Any, loss: Any, lost: Any, buffer: Any,
+    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any, dark: Any, dark_variance: Any,
+    with_variance: bool, spread: Any, spread_starts: Any, signal: Any, variance: Any, loss: Any, lost: Any,
+    buffer: Any, other: Any,
 ) -> None:  # fmt: skip
-    """Sum up weighted counts (and their variances) of eight frames."""
+    """Sum up weighted counts (and variances) of eight frames.
+
+    `other` is `buffer` where the variance of a pixel is its counts; else it takes what `spread` says.
+    """
+    given = spread.size > 0
     for group in range(groups.size):
         at = groups[group]
-        if load_pixels(flat, starts, at, keep[group], low, high, buffer):
+        bad = load_pixels(flat, starts, at, keep[group], low, high, buffer)
+        if given:
+            odd = load_pixels(spread, spread_starts, at, keep[group], 0.0, _LARGEST, other)
+            if bad or odd:
+                for pixel in range(LANES):
+                    if keep[group] >> pixel & 1:
+                        _mend(flat, starts, low, high, at + pixel, spread, spread_starts, other, pixel * LANES)
+        if bad:
             for pixel in range(LANES):
                 if keep[group] >> pixel & 1:
                     entry = group * LANES + pixel
                     _lose(
                         flat, starts, low, high, at + pixel, first[entry], weights,
-                        entry * width, entry * width + width, norm, loss, lost,
+                        entry * width, entry * width + width, norm, dark, dark_variance, with_variance,
+                        signal, variance, loss, lost,
                     )  # fmt: skip
         for pixel in range(LANES):
             entry = group * LANES + pixel
             here = np.int64(first[entry])
             _add_grouped(signal, here, buffer, pixel * LANES, weights, entry, width, False)
             if with_variance:
-                _add_grouped(variance, here, buffer, pixel * LANES, weights, entry, width, True)
+                _add_grouped(variance, here, other, pixel * LANES, weights, entry, width, True)
     for number in range(apart.size):
         pixel = apart[number]
         begin, end = apart_starts[number], apart_starts[number + 1]
@@ -223,24 +296,29 @@ def _accumulate(
         for lane in range(LANES):
             value = flat[starts[lane] + pixel]
             buffer[lane] = np.float64(value) if _usable(value, low, high) else 0.0
-        _lose(flat, starts, low, high, pixel, here, apart_weights, begin, end, norm, loss, lost)
+        if given:
+            _mend(flat, starts, low, high, pixel, spread, spread_starts, other, 0)
+        _lose(
+            flat, starts, low, high, pixel, here, apart_weights, begin, end, norm, dark, dark_variance, with_variance,
+            signal, variance, loss, lost,
+        )  # fmt: skip
         _add_pixel(signal, here, buffer, 0, apart_weights, begin, end - begin, False)
         if with_variance:
-            _add_pixel(variance, here, buffer, 0, apart_weights, begin, end - begin, True)
+            _add_pixel(variance, here, other, 0, apart_weights, begin, end - begin, True)
 
 
 @compiled
 def _spread(
     flat: Any, starts: Any, low: Any, high: Any, groups: Any, keep: Any, first: Any, weights: Any, width: int,
-    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any,
-    bin_norm: Any, entries: Any, signal: Any, loss: Any, lost: Any, variance: Any, buffer: Any,
+    apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any, dark: Any, dark_variance: Any,
+    bin_norm: Any, entries: Any, dark_sum: Any, signal: Any, loss: Any, lost: Any, variance: Any, buffer: Any,
 ) -> None:  # fmt: skip
     """Sum up squared weighted deviations from the curve, which is worked out from the sums into `signal`."""
     for at in range(bin_norm.size):
         for lane in range(LANES):
             here = at * LANES + lane
             left = entries[at] - lost[at, lane]
-            signal[here] = signal[here] / (bin_norm[at] - loss[here]) if left > 0 else 0.0
+            signal[here] = (signal[here] - dark_sum[at]) / (bin_norm[at] - loss[here]) if left > 0 else 0.0
     for group in range(groups.size):
         at = groups[group]
         bad = load_pixels(flat, starts, at, keep[group], low, high, buffer)
@@ -248,39 +326,46 @@ def _spread(
             if not keep[group] >> pixel & 1:
                 continue
             entry = group * LANES + pixel
+            without = dark[at + pixel] if dark.size > 0 else 0.0
             for k in range(width):
                 weight = np.float64(weights[entry * width + k])
                 target = (first[entry] + k) * LANES
                 for lane in range(LANES):
-                    off = (buffer[pixel * LANES + lane] - norm[at + pixel] * signal[target + lane]) * weight
+                    expected = without + norm[at + pixel] * signal[target + lane]
+                    off = (buffer[pixel * LANES + lane] - expected) * weight
                     if bad and not _usable(flat[starts[lane] + at + pixel], low, high):
                         off = 0.0
                     variance[target + lane] += off * off
     for number in range(apart.size):
         pixel = apart[number]
+        without = dark[pixel] if dark.size > 0 else 0.0
         for lane in range(LANES):
             value = flat[starts[lane] + pixel]
             if not _usable(value, low, high):
                 continue
             for k in range(apart_starts[number], apart_starts[number + 1]):
                 target = (apart_first[number] + k - apart_starts[number]) * LANES + lane
-                off = (np.float64(value) - norm[pixel] * signal[target]) * np.float64(apart_weights[k])
+                off = (np.float64(value) - (without + norm[pixel] * signal[target])) * np.float64(apart_weights[k])
                 variance[target] += off * off
 
 
 @compiled
-def _divide(norm: Any, entries: Any, signal: Any, loss: Any, lost: Any, lanes: int, curves: Any) -> None:
+def _divide(norm: Any, entries: Any, dark_sum: Any, signal: Any, loss: Any, lost: Any, lanes: int, curves: Any) -> None:
     """Write signal over normalisation where a pixel is left."""
     for lane in range(lanes):
         for at in range(norm.size):
             if entries[at] - lost[at, lane] > 0:
-                curves[lane, at] = signal[at * LANES + lane] / (norm[at] - loss[at * LANES + lane])
+                here = at * LANES + lane
+                curves[lane, at] = (signal[here] - dark_sum[at]) / (norm[at] - loss[here])
 
 
 @compiled
-def _uncertain(norm: Any, entries: Any, variance: Any, loss: Any, lost: Any, lanes: int, sigmas: Any) -> None:
+def _uncertain(
+    norm: Any, entries: Any, constant: Any, slope: float, variance: Any, loss: Any, lost: Any, lanes: int, sigmas: Any
+) -> None:
     """Write the root of the variance over normalisation where a pixel is left."""
     for lane in range(lanes):
         for at in range(norm.size):
             if entries[at] - lost[at, lane] > 0:
-                sigmas[lane, at] = np.sqrt(variance[at * LANES + lane]) / (norm[at] - loss[at * LANES + lane])
+                here = at * LANES + lane
+                sigmas[lane, at] = np.sqrt(slope * (variance[here] + constant[at])) / (norm[at] - loss[here])

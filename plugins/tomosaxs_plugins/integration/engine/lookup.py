@@ -55,6 +55,10 @@ class Lookup:
         Number of pixels that take part in a bin.
     area : (bins,) float64 array
         Area of a bin in pixels.
+    dark, dark_variance : (pixels,) float64 arrays, or of size 0
+        Counts of a pixel without scattered photons, and `ErrorModel.pixel_variance`.
+    dark_sum, dark_variance_sum : (bins,) float64 arrays
+        Their weighted sums in every bin (weights squared for the variance), zeros without.
     """
 
     bins: int
@@ -71,6 +75,10 @@ class Lookup:
     norm: NDArray[np.float64]
     entries: NDArray[np.int64]
     area: NDArray[np.float64]
+    dark: NDArray[np.float64]
+    dark_variance: NDArray[np.float64]
+    dark_sum: NDArray[np.float64]
+    dark_variance_sum: NDArray[np.float64]
 
 
 def build_lookup(
@@ -85,6 +93,8 @@ def build_lookup(
     oversampling: int = 3,
     pixel_norm: NDArray[np.float64] | None = None,
     mean_of_ratios: bool = False,
+    dark: NDArray[np.float64] | None = None,
+    dark_variance: NDArray[np.float64] | None = None,
     threads: int = 1,
 ) -> Lookup:
     """Work out the tables.
@@ -106,6 +116,8 @@ def build_lookup(
     mean_of_ratios : bool
         Divide each pixel's counts by its factor and average, rather than sum both and divide (which weighs pixels by
         what they can count).
+    dark, dark_variance : (rows, columns) float64 arrays, optional
+        Counts to subtract from every pixel, and `ErrorModel.pixel_variance`.
     threads : int
         The result does not depend on it.
 
@@ -125,6 +137,7 @@ def build_lookup(
     if factors.shape != shape:
         raise ValueError(f"factors of {factors.shape} pixels do not fit a mask of {shape}")
     usable = ~mask & np.isfinite(factors) & (factors > 0)
+    constants = [_constant(each, usable) for each in (dark, dark_variance)]
     side = oversampling if splitting == "subpixel" else 1
     beam = geometry.beam_centre
     kind = SUBPIXEL if SPLITTING[splitting] == NO else SPLITTING[splitting]
@@ -156,7 +169,18 @@ def build_lookup(
     return _finished(
         bins, width, taken.astype(np.int64) * LANES, members, group_first, weights,
         apart.astype(np.int64), first.ravel()[apart], starts, apart_weights, factors.ravel(), one, mean_of_ratios,
+        constants[0], constants[1],
     )  # fmt: skip
+
+
+def _constant(values: NDArray[np.float64] | None, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the flat values of pixels, or nothing; a usable pixel without a value is a fault of the caller."""
+    if values is None:
+        return np.zeros(0)
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape != usable.shape or not np.all(np.isfinite(given[usable])):
+        raise ValueError(f"dark counts of {given.shape} pixels must be finite in all usable pixels of {usable.shape}")
+    return np.ascontiguousarray(np.where(usable, given, 0.0).ravel())
 
 
 def _width(number: NDArray[np.int32]) -> int:
@@ -181,6 +205,8 @@ def _finished(
     factors: NDArray[np.float64],
     one: float,
     mean_of_ratios: bool,
+    dark: NDArray[np.float64],
+    dark_variance: NDArray[np.float64],
 ) -> Lookup:
     """Add up the normalisation, and turn the tables into what the loops read."""
     in_groups = (groups[:, None] + np.arange(LANES)).ravel()
@@ -200,10 +226,18 @@ def _finished(
     kind = np.float64 if mean_of_ratios else np.float32
     table = final.astype(kind)
     cut = weights.size
+
+    def summed(values: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+        if values.size == 0:
+            return np.zeros(bins)
+        return np.bincount(here[used], weights=(times * values[pixels])[used], minlength=bins).astype(np.float64)
+
     return Lookup(
         bins=bins, width=width, groups=groups, keep=np.packbits(members, axis=1, bitorder="little").ravel(),
         first=first.ravel(), weights=table[:cut], apart=apart, apart_first=np.asarray(apart_first, dtype=np.int32),
         apart_starts=starts, apart_weights=table[cut:], pixel_norm=factors,
         norm=norm.astype(np.float64), entries=np.bincount(here[used], minlength=bins),
         area=np.bincount(here[used], weights=shares[used], minlength=bins) / one,
+        dark=dark, dark_variance=dark_variance,
+        dark_sum=summed(dark, final), dark_variance_sum=summed(dark_variance, final * final),
     )  # fmt: skip

@@ -1,0 +1,89 @@
+"""What all steps that integrate diffraction frames share: parameters, geometry, masks, factors, dark counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+
+from tomosaxs import Dataset, InputError, InputFile, Param
+from tomosaxs_plugins.integration.engine.frames import Frames
+from tomosaxs_plugins.integration.frame_geometry import geometry_of, mask_of
+from tomosaxs_plugins.integration.per_frame import check_divisors
+from tomosaxs_plugins.integration.pixel_images import dark_for, flat_for
+
+
+@dataclass
+class FrameParameters:
+    """Parameters of every step that integrates frames; the steps' classes derive from this one."""
+
+    calibration: Annotated[InputFile | None, Param("pyFAI .poni, or NeXus file with an NXdetector (DAWN)")] = None
+    crop_offset: Annotated[
+        tuple[int, int] | None, Param("detector row and column where stored frames begin", unit="px", ge=0)
+    ] = None
+    mask: Annotated[InputFile | None, Param("mask file (.npy, .msk, EDF, TIFF, NeXus); non-zero is masked")] = None
+    mask_below: Annotated[float | None, Param("do not use values below this, frame by frame")] = None
+    mask_above: Annotated[float | None, Param("do not use values above this, frame by frame")] = None
+    mask_gaps: Annotated[
+        bool, Param("of integer frames, do not use negative values and the largest value of the type")
+    ] = True
+    dark: Annotated[InputFile | None, Param("image of counts without scattered photons, subtracted")] = None
+    dark_scale: Annotated[float, Param("times this, for instance exposure over the dark image's", ge=0)] = 1.0
+    flat: Annotated[InputFile | None, Param("image of even illumination; counts are divided by it")] = None
+    flat_scale: Annotated[
+        Literal["median", "none"], Param("take the flat over its median over the frames, or as it is")
+    ] = "median"
+    use_darks_and_flats: Annotated[bool, Param("use the data's own dark and flat frames in the same way")] = False
+    sensor_thickness: Annotated[float | None, Param("of the detector's sensor", unit="m", gt=0)] = None
+    sensor_attenuation: Annotated[
+        float | None, Param("attenuation coefficient of the sensor at the photon energy", unit="1/m", gt=0)
+    ] = None
+    polarization: Annotated[
+        float | None,
+        Param("degree of linear polarisation, 2 P - 1 where P is the polarised fraction; null: none", ge=-1, le=1),
+    ] = None
+    polarization_angle: Annotated[
+        float, Param("direction of polarisation, counter-clockwise from the rows of the picture", unit="deg")
+    ] = 0.0
+    solid_angle: Annotated[bool, Param("correct for the solid angle of a pixel")] = True
+    normalise: Annotated[
+        str | float | list[str | float] | None,
+        Param("divide by these: companions of the data (monitor, transmission) or numbers"),
+    ] = None
+
+    def frames(self, dataset: Dataset, azimuths: tuple[float, float] | None = None) -> Frames:
+        """Return what the frames of `dataset` need; `azimuths` (deg) is a sector outside of which pixels are masked.
+
+        Raises
+        ------
+        InputError
+            Saying what does not fit.
+        """
+        geometry, offset, detector = geometry_of(dataset, self.calibration, self.crop_offset)
+        shape = geometry.shape or (0, 0)
+        efficiency = flat_for(
+            dataset, geometry, self.flat, self.flat_scale, self.use_darks_and_flats,
+            self.sensor_thickness, self.sensor_attenuation,
+        )  # fmt: skip
+        dark = dark_for(dataset, self.dark, self.dark_scale, self.use_darks_and_flats)
+        mask = mask_of(dataset, geometry, offset, detector, self.mask, azimuths)
+        if efficiency is not None:
+            mask |= ~(np.isfinite(efficiency) & (efficiency > 0))
+            efficiency = np.where(mask, 1.0, efficiency)
+        if dark is not None:
+            mask |= ~np.isfinite(dark.measured)
+            dark = replace(dark, measured=np.where(mask, 0.0, dark.measured))
+        if mask.all():
+            raise InputError("every pixel of the frames is masked")
+        return Frames(
+            geometry, shape, mask, self.solid_angle, self.polarization, self.polarization_angle,
+            efficiency, dark, self.mask_below, self.mask_above, self.mask_gaps,
+        )  # fmt: skip
+
+    def check_frames(self, dataset: Dataset) -> None:
+        """Raise an `InputError` where parameters do not fit each other or the data; called before anything runs."""
+        below, above = self.mask_below, self.mask_above
+        if below is not None and above is not None and not below < above:
+            raise InputError(f"mask_below ({below:g}) must be smaller than mask_above ({above:g})")
+        check_divisors(dataset, self.normalise)
