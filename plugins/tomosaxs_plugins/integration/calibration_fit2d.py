@@ -66,11 +66,11 @@ def read_fit2d(
     wavelength = single.get("Refined wavelength")
     return DetectorGeometry.from_tilt(
         (frame_shape[0] - y, x),
-        single["Refined sample to detector distance"] * 1e-3,
+        single["Refined sample to detector distance"] / 1e3,
         _angle(single["Refined tilt angle"]),
         -np.radians(single["Refined tilt plane rotation angle"]),
         pixel,
-        None if wavelength is None else wavelength * 1e-10,
+        None if wavelength is None else wavelength / 1e10,
         frame_shape,
     )
 
@@ -105,7 +105,7 @@ def _one_size(pixels: str, length: str, advice: str) -> float:
         raise ValueError(
             f"{pixels} pixels = {length} mm gives pixels of {low / 10:.3f} to {high / 10:.3f} um; {advice}"
         )
-    return sizes[0] * 1e-7
+    return sizes[0] / 1e7
 
 
 def _printed(text: str) -> tuple[float, float]:

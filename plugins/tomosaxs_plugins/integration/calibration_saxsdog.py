@@ -138,11 +138,11 @@ def geometry_of(content: Mapping[str, Any], legacy_angstrom_star: bool = False) 
     sizes = given["PixelSizeMicroM"]
     return DetectorGeometry.from_tilt(
         (rows - float(given["BeamCenter"][0]), float(given["BeamCenter"][1])),
-        given["DedectorDistanceMM"] * 1e-3,
+        given["DedectorDistanceMM"] / 1e3,
         float(np.radians(given["Tilt"]["TiltAngleDeg"])),
         -float(np.radians(given["Tilt"]["TiltRotDeg"])),
-        (sizes[0] * 1e-6, sizes[-1] * 1e-6),
-        content["Wavelength"] * 1e-10 * (ANGSTROM_STAR if legacy_angstrom_star else 1.0),
+        (sizes[0] / 1e6, sizes[-1] / 1e6),
+        content["Wavelength"] / 1e10 * (ANGSTROM_STAR if legacy_angstrom_star else 1.0),
         (rows, columns),
     )
 
@@ -226,10 +226,10 @@ def _mapping(content: Mapping[str, Any], factor: float) -> dict[str, Any]:
     given = content["Geometry"]
     sizes = given["PixelSizeMicroM"]
     return {
-        "distance": given["DedectorDistanceMM"] * 1e-3,
+        "distance": given["DedectorDistanceMM"] / 1e3,
         "beam_centre": [given["Imagesize"][0] - given["BeamCenter"][0], given["BeamCenter"][1]],
-        "pixel_size": [sizes[0] * 1e-6, sizes[-1] * 1e-6],
-        "wavelength": content["Wavelength"] * 1e-10 * factor,
+        "pixel_size": [sizes[0] / 1e6, sizes[-1] / 1e6],
+        "wavelength": content["Wavelength"] / 1e10 * factor,
         "tilt": given["Tilt"]["TiltAngleDeg"],
         "tilt_direction": given["Tilt"]["TiltRotDeg"],
     }

@@ -97,6 +97,8 @@ class DetectorGeometry:
         off = np.abs(rotation @ rotation.T - np.eye(3)).max()
         if not off < 1e-4 or not np.linalg.det(rotation) > 0:
             raise ValueError(f"the orientation is not a rotation matrix (it is off by {off:.2g})")
+        if not rotation[2, 2] > 0:
+            raise ValueError("the detector is tilted by 90 degrees or more: the beam never meets its front")
         rot1 = np.arctan2(-rotation[2, 1], rotation[2, 2])
         rot2 = np.arctan2(rotation[2, 0], np.hypot(rotation[2, 1], rotation[2, 2]))
         rot3 = np.arctan2(rotation[1, 0], rotation[0, 0])
