@@ -88,6 +88,12 @@ def register_plugins() -> list[PluginEntry]:
             words="I0 transmission STXM intensity normalize ion chamber",
         ),
         PluginEntry(
+            "poisson_uncertainty",
+            "tomosaxs_plugins.scattering.poisson_uncertainty:poisson_uncertainty",
+            "Give raw counts the standard uncertainties of counting, which the corrections carry on.",
+            words="error errors sigma variance Poisson statistics SAXS",
+        ),
+        PluginEntry(
             "dead_time",
             "tomosaxs_plugins.scattering.dead_time:dead_time",
             "Restore the counts that a detector misses while it is blind after a photon.",
@@ -283,6 +289,13 @@ def register_backends() -> list[BackendEntry]:
 def register_commands() -> list[CommandEntry]:
     """Return the commands of the bench: ``tomosaxs integrate`` and its like."""
     return [
+        CommandEntry(
+            "integrate",
+            "tomosaxs_plugins.commands.integrate:integrate",
+            "Integrate a folder of images over the azimuth, and follow it while a measurement goes on.",
+            needs=("numba",),
+            install="pip install numba",
+        ),
         CommandEntry(
             "plot",
             "tomosaxs_plugins.commands.plot:plot",

@@ -51,6 +51,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],
+    "poisson_uncertainty": [{}, {"gain": 3.0, "offset": 20.0, "readout_noise": 5.0}],
     "polarisation": [{}, {"horizontal": 0.5}],
     "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
     "self_absorption": [

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from tomosaxs.blocks import read_block
 from tomosaxs.codec import encode
-from tomosaxs.dataset import ArrayReader, Source
+from tomosaxs.dataset import ArrayReader, Reader, Source
 from tomosaxs.errors import TomosaxsError
 from tomosaxs.plan import Node, Options, Pass
-from tomosaxs.plugin import Estimate, PluginSpec
+from tomosaxs.plugin import Estimate, PluginSpec, Uncertain
 from tomosaxs.scan import Scan
 from tomosaxs.testing.examples import example_source
 from tomosaxs.testing.single import Outcome, plan_of, run_once, run_plugin, spec_from
@@ -46,6 +46,8 @@ def check_plugin(
     - Its inputs are left untouched, read-only ones are taken.
     - A NaN in one slice changes that slice and its halo, nothing else, or is refused with an `InputError`.
     - What an estimator returns can be stored: numbers, text and arrays, a confidence between 0 and 1.
+    - A step that carries uncertainties on makes the same values of data that come with some, and all of the above
+      holds of the uncertainties, too.
 
     Parameters
     ----------
@@ -73,6 +75,18 @@ def check_plugin(
     spec = spec_from(target)
     sources = _several(source if source is not None else example_source(spec.inputs[0][1].name))
     check = _Check(spec, sources, dict(parameters or {}), folder)
+    whole = _check_all(check, ranks, blocks)
+    if spec.uncertainty and not any(each.uncertainty is not None for each in sources):
+        uncertain = replace(check, sources=[_with_uncertainty(each) for each in sources])
+        made = _check_all(uncertain, ranks, blocks)
+        count = len(spec.outputs)
+        check.same(Outcome(whole.arrays[:count]), Outcome(made.arrays[:count]), "uncertainties")
+    return whole.arrays if whole.estimate is None else whole.estimate
+
+
+def _check_all(check: _Check, ranks: Sequence[int], blocks: Sequence[int | None]) -> Outcome:
+    """Run every check and return what the plugin makes of the whole."""
+    spec, sources = check.spec, check.sources
     whole = check.run()
     for count in ranks:
         check.same(whole, check.run(ranks=count), f"{count} ranks")
@@ -81,11 +95,11 @@ def check_plugin(
     check.same(whole, check.run(read_only=True), "read-only input")
     if whole.estimate is not None:
         check.storable(whole.estimate)
-        return whole.estimate
+        return whole
     if spec.pointwise and len(sources) == 1 and whole.arrays:
         check.any_slicing(whole)
     check.nan_stays(whole)
-    return whole.arrays
+    return whole
 
 
 def _several(source: Source | Sequence[Source]) -> list[Source]:
@@ -108,7 +122,14 @@ class _Check:
     def run(self, *, read_only: bool = False, ranks: int = 1, block: int | None = None) -> Outcome:
         """Run it once, watched."""
         watch = _Watch(self.spec)
-        sources = [replace(each, reader=_Copies(each, read_only)) for each in self.sources]
+        sources = [
+            replace(
+                each,
+                reader=_Copies(each.reader, read_only),
+                uncertainty=None if each.uncertainty is None else _Copies(each.uncertainty, read_only),
+            )
+            for each in self.sources
+        ]
         try:
             outcome = run_once(watch.spec(), sources, self.parameters, ranks=ranks, block=block, folder=self.folder)
         except TomosaxsError as error:
@@ -219,16 +240,27 @@ def _reordered(source: Source, order: Sequence[str]) -> Source:
     """Return the same dataset with its axes in another order."""
     names = source.dataset.names
     dataset = replace(source.dataset, axes=tuple(source.dataset.axis(name) for name in order))
-    data = np.ascontiguousarray(np.transpose(_all_of(source), [names.index(name) for name in order]))
-    return replace(source, dataset=dataset, reader=ArrayReader(data))
+    turn = [names.index(name) for name in order]
+    data = np.ascontiguousarray(np.transpose(_all_of(source), turn))
+    sigma = source.uncertainty
+    if sigma is not None:
+        whole = sigma.read(tuple(slice(None) for _ in names))
+        sigma = ArrayReader(np.ascontiguousarray(np.transpose(whole, turn)))
+    return replace(source, dataset=dataset, reader=ArrayReader(data), uncertainty=sigma)
+
+
+def _with_uncertainty(source: Source) -> Source:
+    """Return the same dataset with uncertainties as counting statistics would give."""
+    sigma = np.sqrt(np.abs(_all_of(source)) + 1.0).astype(np.float32)
+    return replace(source, uncertainty=ArrayReader(sigma))
 
 
 class _Copies:
     """A reader that hands out copies, as a file does, or read-only arrays, as a memory map does."""
 
-    def __init__(self, source: Source, read_only: bool) -> None:
-        self.reader, self.read_only = source.reader, read_only
-        self.shape, self.dtype = source.reader.shape, source.reader.dtype
+    def __init__(self, reader: Reader, read_only: bool) -> None:
+        self.reader, self.read_only = reader, read_only
+        self.shape, self.dtype = reader.shape, reader.dtype
 
     def read(self, selection: Any) -> NDArray[Any]:
         """Return a part."""
@@ -262,8 +294,11 @@ class _Watch:
             for name, array in held.items():
                 if not np.array_equal(array, before[name], equal_nan=array.dtype.kind in "fc"):
                     self.changed = name
-            answers = answer if isinstance(answer, tuple) else (answer,)
-            self.dtypes = [each.dtype for each in answers if isinstance(each, np.ndarray)]
+            several = isinstance(answer, tuple) and not isinstance(answer, Uncertain)
+            answers = answer if several else (answer,)
+            values = [each.values if isinstance(each, Uncertain) else each for each in answers]
+            values += [each.sigma for each in answers if isinstance(each, Uncertain)]
+            self.dtypes = [each.dtype for each in values if isinstance(each, np.ndarray)]
             return answer
 
         return call
@@ -279,6 +314,8 @@ def _arrays(args: Sequence[Any], parameters: Mapping[str, Any]) -> dict[str, NDA
             found.update({axis.name: axis.values for axis in value.dataset.axes if axis.values is not None})
             companions = [name for name in value.dataset.auxiliaries if _fits(value, name)]
             found.update({name: value.get(name) for name in companions})
+            sigmas = enumerate(value.uncertainties)
+            found.update({f"uncertainty {place}": each for place, each in sigmas if each is not None})
     return found
 
 

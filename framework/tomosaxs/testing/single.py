@@ -191,7 +191,7 @@ def run_plugin(
     Returns
     -------
     list of array, or Estimate
-        Every output in storage order, or the value that an estimator found.
+        Every output in storage order and behind them their uncertainties, or the value that an estimator found.
 
     Raises
     ------

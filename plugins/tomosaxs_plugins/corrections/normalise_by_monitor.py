@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, did_you_mean, plugin
+from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, Uncertain, did_you_mean, plugin
 
 
 def divide_by_monitor(data: NDArray[Any], monitor: NDArray[Any], reference: float = 1.0) -> NDArray[np.float32]:
@@ -63,10 +63,11 @@ def _check(dataset: Dataset, *, monitor: str, **_: Any) -> None:
 
 def _shape(dataset: Dataset, *, reference: str, **_: Any) -> Output:
     scaled = reference != "none"
-    return Output((), label=dataset.label if scaled else "transmission", units=dataset.units if scaled else "")
+    label, units = (dataset.label, dataset.units) if scaled else ("transmission", "")
+    return Output((), label=label, units=units, uncertainty=dataset.uncertainty)
 
 
-@plugin(check=_check, shape=_shape)
+@plugin(check=_check, shape=_shape, uncertainty=True)
 def normalise_by_monitor(
     data: Pointwise,
     scan: Scan,
@@ -86,4 +87,7 @@ def normalise_by_monitor(
     NaN, and the others stay usable. A monitor without any positive value is refused before the run.
     """
     count = reference_count(read_whole(scan.dataset, monitor), reference)
-    return divide_by_monitor(data, scan.get(monitor), count)
+    values = divide_by_monitor(data, scan.get(monitor), count)
+    if scan.uncertainty is None:
+        return values
+    return cast("NDArray[Any]", Uncertain(values, divide_by_monitor(scan.uncertainty, scan.get(monitor), count)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputError, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.kernels.angular_efficiency import divide_by_efficiency
-from tomosaxs_plugins.scattering.per_point import like, usable
+from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
 
 LOWEST_EFFICIENCY = 2e-3
 """Of a sensor that somebody would use; below it the coefficient is hardly in 1/m."""
@@ -45,7 +45,14 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, core=True)
 
 
-@plugin(name="angular_efficiency", shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096")
+@plugin(
+    name="angular_efficiency",
+    shape=_shape,
+    check=_check,
+    memory=4.0,
+    cite="10.1107/S1600576717015096",
+    uncertainty=True,
+)
 @dataclass
 class AngularEfficiency:
     """Divide by the part of the photons that the sensor absorbs, which grows with the angle of incidence.
@@ -74,4 +81,5 @@ class AngularEfficiency:
         if self._cosine is None:
             self.setup(scan.dataset)
         assert self._cosine is not None
-        return divide_by_efficiency(usable(data), self._cosine, self.attenuation, self.thickness)[0]
+        corrected = divide_by_efficiency(usable(data), self._cosine, self.attenuation, self.thickness, variance(scan))
+        return finished(corrected)

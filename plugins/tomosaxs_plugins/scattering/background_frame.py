@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.detector_images import image_for
 from tomosaxs_plugins.scattering.kernels.background_subtraction import subtract_background
-from tomosaxs_plugins.scattering.per_point import check_values, like, usable, values_of
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, usable, values_of, variance
 
 
 def _check(data: Dataset, *, background: Any, scale: Any) -> None:
@@ -23,7 +23,9 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, core=True)
 
 
-@plugin(name="background_frame", shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096")
+@plugin(
+    name="background_frame", shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True
+)
 @dataclass
 class BackgroundFrame:
     """Subtract one background frame from every frame.
@@ -46,4 +48,4 @@ class BackgroundFrame:
         if self._frame is None:
             self.setup(scan.dataset)
         assert self._frame is not None
-        return subtract_background(usable(data), self._frame, values_of(scan, self.scale))[0]
+        return finished(subtract_background(usable(data), self._frame, values_of(scan, self.scale), variance(scan)))

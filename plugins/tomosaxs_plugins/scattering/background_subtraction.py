@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.kernels.background_subtraction import subtract_background
-from tomosaxs_plugins.scattering.per_point import check_values, like, usable, values_of
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, usable, values_of, variance
 
 
 def check_alike(first: Dataset, second: Dataset, what: str) -> None:
@@ -31,10 +31,10 @@ def _check(data: Dataset, background: Dataset, *, scale: float | str | None) -> 
 
 
 def _shape(data: Dataset, background: Dataset, **_: Any) -> Output:
-    return like(data)
+    return like(data, background)
 
 
-@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096")
+@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True)
 def background_subtraction(
     data: Pointwise,
     background: Pointwise,
@@ -47,4 +47,5 @@ def background_subtraction(
     Both must be over their own flux and transmission before; then `scale` is 1. The first dataset of `on:` is the
     sample, the second the background.
     """
-    return subtract_background(usable(data), usable(background), values_of(scan, scale))[0]
+    spreads = variance(scan), variance(scan, 1)
+    return finished(subtract_background(usable(data), usable(background), values_of(scan, scale), *spreads))

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, did_you_mean, plugin
-from tomosaxs_plugins.scattering.expressions import evaluate, names_in, unknown
+from tomosaxs_plugins.scattering.expressions import evaluate, names_in, spread, unknown
+from tomosaxs_plugins.scattering.per_point import uncertain
 
 
 def companions_of(data: Dataset) -> list[str]:
@@ -43,10 +44,11 @@ def _check(data: Dataset, *, expression: str | None, **_: Any) -> None:
 
 def _shape(data: Dataset, *, label: str | None, units: str | None, **_: Any) -> Output:
     dtype = "float64" if data.dtype == np.float64 else "float32"
-    return Output((), dtype, data.label if label is None else label, "" if units is None else units)
+    name = data.label if label is None else label
+    return Output((), dtype, name, "" if units is None else units, uncertainty=data.uncertainty)
 
 
-@plugin(shape=_shape, check=_check, memory=8.0)
+@plugin(shape=_shape, check=_check, memory=8.0, uncertainty=True)
 def calculate(
     data: Pointwise,
     scan: Scan,
@@ -60,10 +62,14 @@ def calculate(
     The dataset is called `data`; its companions (monitor, mask ...) have their own names. Numbers, + - * / ** %, one
     comparison at a time, & | ^ ~, where(condition, a, b), abs, sqrt, exp, log, log10, sin, cos and their like, and
     pi, nan, inf are known; nothing else is, and nothing of it is run as a program. Integers count as floating numbers.
+    Uncertainties of the data are carried through the expression; companions count as known exactly.
     """
     names = names_in(expression)
     dtype = np.float64 if data.dtype == np.float64 else np.float32
     values = {name: np.asarray(scan.get(name), dtype=np.float64) for name in names if name != "data"}
     values["data"] = np.asarray(data, dtype=dtype)
-    answer = evaluate(expression, values)
-    return np.array(np.broadcast_to(answer, data.shape), dtype=dtype)
+    answer = np.array(np.broadcast_to(evaluate(expression, values), data.shape), dtype=dtype)
+    if scan.uncertainty is None:
+        return answer
+    sigma = spread(expression, values, {"data": scan.uncertainty} if "data" in names else {})
+    return uncertain(answer, np.array(np.broadcast_to(sigma, data.shape), dtype=dtype))

@@ -9,7 +9,8 @@ import numpy as np
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.background_subtraction import check_alike
 from tomosaxs_plugins.scattering.calculate import check_expression, companions_of
-from tomosaxs_plugins.scattering.expressions import evaluate, names_in
+from tomosaxs_plugins.scattering.expressions import evaluate, names_in, spread
+from tomosaxs_plugins.scattering.per_point import uncertain
 
 
 def _check(first: Dataset, second: Dataset, *, expression: str | None, **_: Any) -> None:
@@ -21,10 +22,11 @@ def _check(first: Dataset, second: Dataset, *, expression: str | None, **_: Any)
 def _shape(first: Dataset, second: Dataset, *, label: str | None, units: str | None, **_: Any) -> Output:
     wide = np.float64 in (first.dtype, second.dtype)
     name = first.label if label is None else label
-    return Output((), "float64" if wide else "float32", name, "" if units is None else units)
+    sure = not (first.uncertainty or second.uncertainty)
+    return Output((), "float64" if wide else "float32", name, "" if units is None else units, uncertainty=not sure)
 
 
-@plugin(shape=_shape, check=_check, memory=8.0)
+@plugin(shape=_shape, check=_check, memory=8.0, uncertainty=True)
 def calculate_two(
     first: Pointwise,
     second: Pointwise,
@@ -44,4 +46,9 @@ def calculate_two(
     values: dict[str, Any] = {
         name: np.asarray(scan.get(name), dtype=np.float64) for name in names_in(expression) if name not in own
     }
-    return np.array(np.broadcast_to(evaluate(expression, {**values, **own}), first.shape), dtype=dtype)
+    answer = np.array(np.broadcast_to(evaluate(expression, {**values, **own}), first.shape), dtype=dtype)
+    known = {name: each for name, each in zip(own, scan.uncertainties, strict=False) if each is not None}
+    if not known:
+        return answer
+    sigma = spread(expression, {**values, **own}, {name: known[name] for name in names_in(expression) if name in known})
+    return uncertain(answer, np.array(np.broadcast_to(sigma, first.shape), dtype=dtype))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputError, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.detector_images import image_for
 from tomosaxs_plugins.scattering.kernels.dark_current import subtract_dark_current
-from tomosaxs_plugins.scattering.per_point import check_values, like, positive, usable, values_of
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, positive, usable, values_of, variance
 
 
 def _check(
@@ -31,7 +31,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, core=True)
 
 
-@plugin(name="dark_current", shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096")
+@plugin(name="dark_current", shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True)
 @dataclass
 class DarkCurrent:
     """Subtract counts that come without scattered photons: a dark frame scaled by time, or constants.
@@ -59,7 +59,7 @@ class DarkCurrent:
         """Return frames (n, rows, columns) without the dark current."""
         if self.dark is not None and self._frame is None:
             self.setup(scan.dataset)
-        return subtract_dark_current(
+        corrected = subtract_dark_current(
             usable(data),
             positive(scan, self.count_time, "s"),
             base=self.base,
@@ -68,4 +68,6 @@ class DarkCurrent:
             flux=0.0 if self.flux is None else values_of(scan, self.flux),
             frame=self._frame,
             frame_time=self.dark_time,
-        )[0]
+            variance=variance(scan),
+        )
+        return finished(corrected)

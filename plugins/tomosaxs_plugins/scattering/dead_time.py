@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.kernels.dead_time import undo_dead_time
-from tomosaxs_plugins.scattering.per_point import check_values, like, positive, usable
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, positive, usable, variance
 
 
 def _check(data: Dataset, *, count_time: float | str | None, **_: Any) -> None:
@@ -17,7 +17,13 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data)
 
 
-@plugin(shape=_shape, check=_check, memory=6.0, cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"))
+@plugin(
+    shape=_shape,
+    check=_check,
+    memory=6.0,
+    cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"),
+    uncertainty=True,
+)
 def dead_time(
     data: Pointwise,
     scan: Scan,
@@ -32,4 +38,4 @@ def dead_time(
     Of a paralysable detector: m = n exp(-n D), with m recorded counts, n arrived ones, and D the dead time over the
     exposure. Counts higher than any rate can give (m D > 1/e) become NaN. It comes first: the data must be raw counts.
     """
-    return undo_dead_time(usable(data), positive(scan, count_time, "s"), dead_time)[0]
+    return finished(undo_dead_time(usable(data), positive(scan, count_time, "s"), dead_time, variance(scan)))

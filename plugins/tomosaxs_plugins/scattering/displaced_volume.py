@@ -9,7 +9,7 @@ import numpy as np
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.background_subtraction import check_alike
 from tomosaxs_plugins.scattering.kernels.displaced_volume import subtract_dispersant
-from tomosaxs_plugins.scattering.per_point import check_values, like, usable, values_of
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, usable, values_of, variance
 
 
 def _check(data: Dataset, dispersant: Dataset, *, fraction: float | str | None) -> None:
@@ -18,10 +18,10 @@ def _check(data: Dataset, dispersant: Dataset, *, fraction: float | str | None) 
 
 
 def _shape(data: Dataset, dispersant: Dataset, **_: Any) -> Output:
-    return like(data)
+    return like(data, dispersant)
 
 
-@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096")
+@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True)
 def displaced_volume(
     data: Pointwise,
     dispersant: Pointwise,
@@ -40,4 +40,5 @@ def displaced_volume(
     part = values_of(scan, fraction)
     if not np.all((part >= 0) & (part <= 1)):
         scan.note("points where the displaced fraction is not within 0 to 1 become NaN")
-    return subtract_dispersant(usable(data), usable(dispersant), part)[0]
+    spreads = variance(scan), variance(scan, 1)
+    return finished(subtract_dispersant(usable(data), usable(dispersant), part, *spreads))

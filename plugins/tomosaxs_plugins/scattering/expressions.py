@@ -106,6 +106,36 @@ def evaluate(expression: str, values: Mapping[str, NDArray[Any]]) -> NDArray[Any
     return np.asarray(answer)
 
 
+def spread(
+    expression: str,
+    values: Mapping[str, NDArray[Any]],
+    sigmas: Mapping[str, NDArray[Any]],
+) -> NDArray[np.float64]:
+    """Return the standard uncertainty of what an expression makes of independent values.
+
+    Each uncertain value in turn goes one standard uncertainty up and down; half the difference is its part, and the
+    parts are added in squares. That is exact where the expression is linear in the value, and second order else.
+
+    Parameters
+    ----------
+    values : mapping of str to array
+        As for `evaluate`.
+    sigmas : mapping of str to array
+        Standard uncertainties of some of them.
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
+    """
+    total = np.zeros(1)
+    for name, sigma in sigmas.items():
+        here, step = np.asarray(values[name], dtype=np.float64), np.asarray(sigma, dtype=np.float64)
+        ends = [np.asarray(evaluate(expression, {**values, name: here + way * step}), np.float64) for way in (1, -1)]
+        total = total + np.square(0.5 * (ends[0] - ends[1]))
+    return np.asarray(np.sqrt(total), dtype=np.float64)
+
+
 def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return the names that are not known."""
     have = set(known)

@@ -12,7 +12,7 @@ from tomosaxs import Dataset, DiffractionPatterns, InputError, InputFile, Output
 from tomosaxs_plugins.scattering.detector_images import image_for
 from tomosaxs_plugins.scattering.images import relative_sensitivity
 from tomosaxs_plugins.scattering.kernels.flat_field import divide_by_flat_field
-from tomosaxs_plugins.scattering.per_point import like, usable
+from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
 
 
 def sensitivity_for(dataset: Dataset, flat: Any, scale: str) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, core=True)
 
 
-@plugin(name="flat_field", shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096")
+@plugin(name="flat_field", shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
 @dataclass
 class FlatField:
     """Divide by the sensitivity of the pixels: an image taken of even illumination.
@@ -63,4 +63,4 @@ class FlatField:
         if self._sensitivity is None:
             self.setup(scan.dataset)
         assert self._sensitivity is not None
-        return divide_by_flat_field(usable(data), self._sensitivity)[0]
+        return finished(divide_by_flat_field(usable(data), self._sensitivity, variance(scan)))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.kernels.flux_and_transmission import divide_by_flux
-from tomosaxs_plugins.scattering.per_point import check_values, like, positive, usable
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, positive, usable, variance
 from tomosaxs_plugins.scattering.transmissions import check_transmission, transmission_of
 
 
@@ -19,7 +19,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, label="intensity", units="")
 
 
-@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096")
+@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
 def flux_and_transmission(
     data: Pointwise,
     scan: Scan,
@@ -42,4 +42,4 @@ def flux_and_transmission(
     become NaN.
     """
     part = transmission_of(scan, transmission, transmitted, incident, empty_beam)
-    return divide_by_flux(usable(data), positive(scan, incident), part)[0]
+    return finished(divide_by_flux(usable(data), positive(scan, incident), part, variance(scan)))

@@ -12,10 +12,15 @@ from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.angular_efficiency import check_sensor
 from tomosaxs_plugins.scattering.flat_field import sensitivity_for
 from tomosaxs_plugins.scattering.kernels.angular_efficiency import sensor_efficiency
-from tomosaxs_plugins.scattering.kernels.fused import PixelFactors, correct_frames, pixel_factors
+from tomosaxs_plugins.scattering.kernels.fused import (
+    PixelFactors,
+    correct_frames,
+    frame_uncertainties,
+    pixel_factors,
+)
 from tomosaxs_plugins.scattering.kernels.polarisation import polarisation_factor
 from tomosaxs_plugins.scattering.kernels.solid_angle import relative_solid_angle
-from tomosaxs_plugins.scattering.per_point import check_values, like, positive
+from tomosaxs_plugins.scattering.per_point import check_values, like, positive, uncertain
 
 
 def _check(data: Dataset, **given: Any) -> None:
@@ -34,7 +39,9 @@ def _shape(data: Dataset, *, thickness: Any, **_: Any) -> Output:
     return like(data, core=True, label="intensity", units="" if thickness == 1.0 else "1/m")
 
 
-@plugin(name="frame_corrections", shape=_shape, check=_check, memory=3.0, cite="10.1107/S1600576717015096")
+@plugin(
+    name="frame_corrections", shape=_shape, check=_check, memory=3.0, cite="10.1107/S1600576717015096", uncertainty=True
+)
 @dataclass
 class FrameCorrections:
     """Correct frames in one pass: dead time, dark counts, exposure, flux, self absorption, pixels, thickness.
@@ -90,12 +97,15 @@ class FrameCorrections:
         if self._pixels is None:
             self.setup(scan.dataset)
         assert self._pixels is not None
-        return correct_frames(
-            data,
-            self._pixels,
-            count_time=positive(scan, self.count_time, "s"),
-            incident=positive(scan, self.incident),
-            transmission=positive(scan, self.transmission),
-            thickness=positive(scan, self.thickness, "m"),
-            dead_time=self.dead_time,
-        )
+        known: dict[str, Any] = {
+            "count_time": positive(scan, self.count_time, "s"),
+            "incident": positive(scan, self.incident),
+            "transmission": positive(scan, self.transmission),
+            "thickness": positive(scan, self.thickness, "m"),
+            "dead_time": self.dead_time,
+        }
+        values = correct_frames(data, self._pixels, **known)
+        sigma = scan.uncertainty
+        if sigma is None:
+            return values
+        return uncertain(values, frame_uncertainties(data, self._pixels, sigma, **known))

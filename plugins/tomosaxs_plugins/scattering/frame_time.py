@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.kernels.frame_time import divide_by_time
-from tomosaxs_plugins.scattering.per_point import check_values, like, positive, usable
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, positive, usable, variance
 
 
 def _check(data: Dataset, *, count_time: float | str | None) -> None:
@@ -17,7 +17,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, units=f"{data.units or '1'}/s")
 
 
-@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096")
+@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
 def frame_time(
     data: Pointwise,
     scan: Scan,
@@ -28,4 +28,4 @@ def frame_time(
 
     Frames whose exposure is zero or not known become NaN.
     """
-    return divide_by_time(usable(data), positive(scan, count_time, "s"))[0]
+    return finished(divide_by_time(usable(data), positive(scan, count_time, "s"), variance(scan)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, InputError, Output, Quantity, Scan, convert, did_you_mean
+from tomosaxs import Dataset, InputError, Output, Quantity, Scan, Uncertain, convert, did_you_mean
 
 Floats = NDArray[np.float64]
 
@@ -88,11 +88,34 @@ def _factor(given: str, wanted: str, parameter: str, name: str) -> float:
         raise InputError(f"{name!r}: {error}", parameter=parameter) from None
 
 
-def like(dataset: Dataset, *, core: bool = False, label: str | None = None, units: str | None = None) -> Output:
-    """Return the output of a correction: the axes of the input, float64 where that is, else float32."""
+def like(
+    dataset: Dataset, *others: Dataset, core: bool = False, label: str | None = None, units: str | None = None
+) -> Output:
+    """Return the output of a correction: the axes of the input, float64 where that is, else float32.
+
+    It has uncertainties where one of the inputs has.
+    """
     axes = (dataset.axis("detector_y"), dataset.axis("detector_x")) if core else ()
     dtype = "float64" if dataset.dtype == np.float64 else "float32"
-    return Output(axes, dtype, dataset.label if label is None else label, dataset.units if units is None else units)
+    label, units = dataset.label if label is None else label, dataset.units if units is None else units
+    return Output(axes, dtype, label, units, uncertainty=any(each.uncertainty for each in (dataset, *others)))
+
+
+def variance(scan: Scan, number: int = 0) -> NDArray[Any] | None:
+    """Return the variance of an input of the step, in float64; None where its uncertainties are not known."""
+    sigma = scan.uncertainties[number] if number < len(scan.uncertainties) else None
+    return None if sigma is None else np.square(sigma, dtype=np.float64)
+
+
+def finished(corrected: tuple[NDArray[Any], NDArray[Any] | None]) -> NDArray[Any]:
+    """Return values, with their standard uncertainties where a correction gave variances."""
+    values, spread = corrected
+    return values if spread is None else uncertain(values, np.sqrt(spread).astype(values.dtype))
+
+
+def uncertain(values: NDArray[Any], sigma: NDArray[Any]) -> NDArray[Any]:
+    """Return `Uncertain` values as what a pattern-typed plugin is declared to return."""
+    return cast("NDArray[Any]", Uncertain(values, sigma))
 
 
 def usable(data: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.kernels.polarisation import divide_by_polarisation
-from tomosaxs_plugins.scattering.per_point import like, usable
+from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
 
 
 def _check(data: Dataset, *, horizontal: Any, calibration: Any, crop_offset: Any) -> None:
@@ -28,6 +28,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     check=_check,
     memory=4.0,
     cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"),
+    uncertainty=True,
 )
 @dataclass
 class Polarisation:
@@ -60,4 +61,4 @@ class Polarisation:
         if self._angles is None:
             self.setup(scan.dataset)
         assert self._angles is not None
-        return divide_by_polarisation(usable(data), *self._angles, self.horizontal)[0]
+        return finished(divide_by_polarisation(usable(data), *self._angles, self.horizontal, variance(scan)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.kernels.self_absorption import undo_self_absorption
-from tomosaxs_plugins.scattering.per_point import like, usable
+from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
 from tomosaxs_plugins.scattering.transmissions import check_transmission, transmission_of
 
 
@@ -33,6 +33,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     check=_check,
     memory=6.0,
     cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"),
+    uncertainty=True,
 )
 @dataclass
 class SelfAbsorption:
@@ -72,8 +73,13 @@ class SelfAbsorption:
         assert self._two_theta is not None
         part = transmission_of(scan, self.transmission, self.transmitted, self.incident, self.empty_beam)
         frames = usable(data)
+        spread = variance(scan)
         out = np.empty_like(frames, order="C")
+        out_spread = None if spread is None else np.empty_like(spread)
         parts = np.broadcast_to(part.reshape(-1), len(frames))
         for number, frame in enumerate(frames):  # frame by frame: temporaries stay in cache
-            out[number] = undo_self_absorption(frame, parts[number], self._two_theta)[0]
-        return out
+            of_frame = None if spread is None else spread[number]
+            out[number], made = undo_self_absorption(frame, parts[number], self._two_theta, of_frame)
+            if out_spread is not None:
+                out_spread[number] = made
+        return finished((out, out_spread))

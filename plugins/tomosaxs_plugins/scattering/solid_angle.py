@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import Dataset, DiffractionPatterns, InputFile, Output, Param, Scan, plugin
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.kernels.solid_angle import divide_by_solid_angle
-from tomosaxs_plugins.scattering.per_point import like, usable
+from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
 
 
 def _check(data: Dataset, *, absolute: bool, calibration: Any, crop_offset: Any) -> None:
@@ -28,6 +28,7 @@ def _shape(data: Dataset, *, absolute: bool, **_: Any) -> Output:
     check=_check,
     memory=4.0,
     cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"),
+    uncertainty=True,
 )
 @dataclass
 class SolidAngle:
@@ -58,4 +59,4 @@ class SolidAngle:
         if self._known is None:
             self.setup(scan.dataset)
         assert self._known is not None
-        return divide_by_solid_angle(usable(data), *self._known)[0]
+        return finished(divide_by_solid_angle(usable(data), *self._known, variance(scan)))

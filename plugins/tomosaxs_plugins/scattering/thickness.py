@@ -8,7 +8,7 @@ import numpy as np
 
 from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
 from tomosaxs_plugins.scattering.kernels.thickness import divide_by_thickness
-from tomosaxs_plugins.scattering.per_point import check_values, like, usable, values_of
+from tomosaxs_plugins.scattering.per_point import check_values, finished, like, usable, values_of, variance
 
 
 def _check(data: Dataset, *, thickness: float | str | None, minimum: float | None) -> None:
@@ -19,7 +19,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, units=f"{data.units or '1'}/m")
 
 
-@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096")
+@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
 def thickness(
     data: Pointwise,
     scan: Scan,
@@ -36,4 +36,4 @@ def thickness(
     path = values_of(scan, thickness, "m")
     if np.any(~(path >= minimum) | (path <= 0)):
         scan.note("points where the sample is thinner than the minimum, or missing, become NaN")
-    return divide_by_thickness(usable(data), path, minimum)[0]
+    return finished(divide_by_thickness(usable(data), path, minimum, variance(scan)))

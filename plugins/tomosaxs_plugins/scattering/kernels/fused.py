@@ -18,8 +18,8 @@ _SMALL_RATE = 2e-3
 """Up to this m D four terms of the series for the dead time leave 2e-10."""
 _THIN = 0.05
 """Up to this a three terms for the self absorption leave 1e-8."""
-_PIECE = 4096
-"""Pixels that are done for all frames before the next ones."""
+_PIECE = 1 << 18
+"""Pixels that are done for all frames before the next ones: long runs for the memory, maps that stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +82,83 @@ def correct_frames(
     (n, rows, columns) array
         float64 for float64 frames, else float32.
     """
+    given = _contiguous(frames)
+    known = _of_frames(len(given), count_time, incident, transmission, thickness, dead_time)
+    out = np.empty((len(given), pixels.inverse.size), dtype=_kind(given))
+    _all_frames(given.reshape(out.shape), *_flat(pixels), known, _flag(given), out)
+    return out.reshape(given.shape)
+
+
+def frame_uncertainties(
+    frames: ArrayLike,
+    pixels: PixelFactors,
+    sigma: ArrayLike | None = None,
+    *,
+    count_time: ArrayLike,
+    incident: ArrayLike,
+    transmission: ArrayLike,
+    thickness: ArrayLike = 1.0,
+    dead_time: float = 0.0,
+) -> Floats:
+    """Return the standard uncertainties of what `correct_frames` returns, from those of the counts.
+
+    Parameters
+    ----------
+    sigma : (n, rows, columns) array, optional
+        Of the counts; by default their square root (Poisson).
+    frames, pixels, count_time, incident, transmission, thickness, dead_time
+        As for `correct_frames`; taken as known exactly.
+    """
+    given = _contiguous(frames)
+    known = _of_frames(len(given), count_time, incident, transmission, thickness, dead_time)
+    out = np.empty((len(given), pixels.inverse.size), dtype=_kind(given))
+    inverse, _, longer = _flat(pixels)
+    counted = sigma is None
+    spread = given if sigma is None else np.ascontiguousarray(sigma, dtype=out.dtype)
+    _all_uncertainties(given.reshape(out.shape), spread.reshape(out.shape), counted, inverse, longer, known,
+                       _flag(given), out)  # fmt: skip
+    return out.reshape(given.shape)
+
+
+def _contiguous(frames: ArrayLike) -> NDArray[Any]:
     given = np.ascontiguousarray(frames)
-    kind = np.float64 if given.dtype == np.float64 else np.float32
-    if given.dtype.kind not in "iu":
-        given = floating(given)
-    count, *shape = given.shape
+    return given if given.dtype.kind in "iu" else floating(given)
+
+
+def _kind(given: NDArray[Any]) -> Any:
+    return np.float64 if given.dtype == np.float64 else np.float32
+
+
+def _flag(given: NDArray[Any]) -> Any:
+    """Return the largest value of integers, which means a pixel without a value; floats have none (0).
+
+    It is of the frames' own type: comparing in a wider one would halve the speed.
+    """
+    return given.dtype.type(np.iinfo(given.dtype).max if given.dtype.kind in "iu" else 0)
+
+
+def _flat(pixels: PixelFactors) -> tuple[Floats, Floats, Floats]:
+    return pixels.inverse.reshape(-1), pixels.dark.reshape(-1), pixels.longer.reshape(-1)
+
+
+def _of_frames(
+    count: int,
+    count_time: ArrayLike,
+    incident: ArrayLike,
+    transmission: ArrayLike,
+    thickness: ArrayLike,
+    dead_time: float,
+) -> NDArray[np.float64]:
+    """Return (n, 4): factor, optical depth, dead time over exposure, exposure; NaN where a number is unusable."""
     time, flux, part, path = (
         np.broadcast_to(np.asarray(each, dtype=np.float64).reshape(-1), count)
         for each in (count_time, incident, transmission, thickness)
     )
     good = (time > 0) & (flux > 0) & (part > 0) & (path > 0)
-    divisor = np.where(good, time * flux * part * path, np.nan)
-    scale = np.divide(1.0, divisor)
+    scale = np.divide(1.0, np.where(good, time * flux * part * path, np.nan))
     depth = -np.log(np.where(good, part, 1.0))
     share = np.where(good, dead_time / np.where(good, time, 1.0), 0.0)
-    inverse, dark, longer = (each.reshape(-1) for each in (pixels.inverse, pixels.dark, pixels.longer))
-    out = np.empty((count, math.prod(shape)), dtype=kind)
-    flag = int(np.iinfo(given.dtype).max) if given.dtype.kind in "iu" else 0
-    known = np.stack([scale, depth, share, time], axis=1)
-    _all_frames(given.reshape(count, -1), inverse, dark, longer, known, flag, out)
-    return out.reshape(given.shape)
+    return np.stack([scale, depth, share, time], axis=1)
 
 
 def _simple(
@@ -110,7 +167,7 @@ def _simple(
     dark: NDArray[Any],
     longer: NDArray[Any],
     known: tuple[float, float, float, float],
-    flag: int,
+    flag: Any,
     out: NDArray[Any],
 ) -> int:
     """Correct one piece by series, without branches, so that many pixels are done at once.
@@ -139,7 +196,7 @@ def _exact(
     dark: NDArray[Any],
     longer: NDArray[Any],
     known: tuple[float, float, float, float],
-    flag: int,
+    flag: Any,
     thin: bool,
     out: NDArray[Any],
 ) -> None:
@@ -161,7 +218,7 @@ def _pieces(
     dark: NDArray[Any],
     longer: NDArray[Any],
     known: NDArray[np.float64],
-    flag: int,
+    flag: Any,
     out: NDArray[Any],
 ) -> None:
     """Go through the frames piece by piece, so that what belongs to the pixels stays in the cache."""
@@ -181,6 +238,38 @@ def _pieces(
                 exact(raw, inverse[low:high], dark[low:high], angle, one, flag, thin, done)
 
 
+def _uncertainties(
+    frames: NDArray[Any],
+    sigma: NDArray[Any],
+    counted: bool,
+    inverse: NDArray[Any],
+    longer: NDArray[Any],
+    known: NDArray[np.float64],
+    flag: Any,
+    out: NDArray[Any],
+) -> None:
+    """Multiply uncertainties by the derivative of the chain."""
+    for number in range(frames.shape[0]):
+        factor, path, blind = known[number, 0], known[number, 1], known[number, 2]
+        for pixel in range(frames.shape[1]):
+            m = np.float64(frames[number, pixel])
+            z = m * blind
+            slope = 1.0 + z * (2.0 + z * (4.5 + z * (32.0 / 3.0)))
+            if z > _SMALL_RATE:
+                n = arrived_counts(m, blind) * blind
+                slope = math.exp(n) / (1.0 - n)
+            a = path * longer[pixel]
+            undone = 1.0 + a * (0.5 + a * (1.0 / 12.0))
+            if not abs(a) < _THIN:
+                undone = -a / math.expm1(-a)
+            spread = math.sqrt(m) if counted else np.float64(sigma[number, pixel])
+            value = spread * slope * (factor * inverse[pixel]) * undone
+            if flag > 0:
+                value = np.nan if (frames[number, pixel] < 0) | (frames[number, pixel] == flag) else value
+            out[number, pixel] = value
+
+
 simple = compiled(_simple, nogil=True)
 exact = compiled(_exact, nogil=True)
 _all_frames = compiled(_pieces, nogil=True)
+_all_uncertainties = compiled(_uncertainties, nogil=True, error_model="numpy")
