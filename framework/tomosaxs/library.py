@@ -52,6 +52,18 @@ def check(
     return check_list(found)
 
 
+def warnings_of(checked: CheckedList) -> list[str]:
+    """Return what a look at the data of a checked list warns of.
+
+    Data that do not fit the list are one of the warnings: `plan` says then what is wrong.
+    """
+    try:
+        return build_plan(checked, Options(1, 1, available_memory() * MEMORY_SHARE, None)).warnings
+    except ListError as error:
+        count = len(error.problems)
+        return [f"{count} fault{'s' if count > 1 else ''} with these data; tomosaxs plan names them"]
+
+
 def plan(
     process_list: str | Path,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
@@ -91,6 +91,7 @@ class Estimate:
 
 ShapeRule: TypeAlias = Callable[..., "tuple[Axis, ...] | Output | list[tuple[Axis, ...] | Output]"]
 SelectRule: TypeAlias = Callable[..., Mapping[str, Any]]
+LookRule: TypeAlias = Callable[..., Iterable[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,7 @@ class PluginSpec:
     shape: ShapeRule | None = None
     select: SelectRule | None = None
     check: Callable[..., Any] | None = None
+    look: LookRule | None = None
     halo: Mapping[str, int | str] = field(default_factory=dict)
     memory: Callable[..., float] | float | None = None
     determinism: float = 0.0
@@ -144,6 +146,7 @@ def plugin(
     cite: str | tuple[str, ...] = (),
     shape: ShapeRule | None = None,
     check: Callable[..., Any] | None = None,
+    look: LookRule | None = None,
     halo: Mapping[str, int | str] | None = None,
     memory: Callable[..., float] | float | None = None,
     determinism: float = 0.0,
@@ -172,6 +175,11 @@ def plugin(function: Any = None, **options: Any) -> Any:
     check : callable, optional
         ``check(dataset, **parameters)`` raises `InputError` where parameters and data do not fit;
         called before anything runs.
+    look : callable, optional
+        ``look(dataset, source, **parameters)`` looks at the data before the run and returns warnings (texts) that
+        `tomosaxs check` and `plan`, log and report show; nothing is refused. `source` is the `Source` whose
+        reader gives the values the step works on, or those that they are made of on the same axes; None where there
+        is none. Read little: it is called each time a list is checked.
     halo : mapping of axis name to int or parameter name, optional
         Neighbouring slices needed on both sides; at the ends of the data there are fewer.
     memory : callable or float, optional
@@ -199,6 +207,7 @@ def estimator(
     cite: str | tuple[str, ...] = (),
     select: SelectRule | None = None,
     check: Callable[..., Any] | None = None,
+    look: LookRule | None = None,
     tile: int = 1,
     memory: Callable[..., float] | float | None = None,
     determinism: float = 0.0,

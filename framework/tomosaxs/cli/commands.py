@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),
-    "check": ("tomosaxs.cli.lists:check", "Check a process list without looking at the data."),
+    "check": ("tomosaxs.cli.lists:check", "Check a process list and warn of what looks wrong in its data."),
     "plan": ("tomosaxs.cli.lists:plan", "Check a list against its data and print what would happen."),
     "list": (
         "tomosaxs.cli.catalogue:list_plugins",

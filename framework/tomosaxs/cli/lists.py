@@ -14,12 +14,17 @@ from tomosaxs.cli.run import bytes_of, list_options
 def check(
     process_list: Path, inputs: tuple[str, ...], settings: tuple[str, ...], roots: tuple[str, ...], debug: bool
 ) -> None:
-    """Check a process list without looking at the data; report all faults at once."""
+    """Check a process list; report all faults at once, then warn of what looks wrong in its data.
+
+    The exit status is 0 also with warnings; tomosaxs plan checks a list against its data.
+    """
     from tomosaxs import library
 
     found = library.check(process_list, inputs=inputs, settings=settings, roots=roots)
     steps = [step for step in found.steps if step.entry.active]
     click.echo(f"{process_list}: {len(steps)} steps, no faults found (tomosaxs plan checks them against the data)")
+    for warning in library.warnings_of(found):
+        click.echo(f"warning: {warning}")
 
 
 @click.command()

@@ -16,6 +16,7 @@ from tomosaxs.plan.infer import (
     resolve,
     swept_dataset,
     variants_of,
+    warnings_of,
 )
 from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key, uncertainty_key
 from tomosaxs.plan.memory import Options, size_blocks, too_large
@@ -189,6 +190,8 @@ class _Builder:
                 self._add_uncertainty(node, made_by=step)
         if spec.outputs and not spec.uncertainty and any(dataset.uncertainty for dataset in datasets):
             self.warnings.append(f"{step}: it does not carry uncertainties on; what it makes has none")
+        seen = warnings_of(spec, datasets[0], _source_of(inputs[0]), values)
+        self.warnings.extend(f"{step}: {text}" for text in seen)
         return step
 
     def _add_uncertainty(self, node: Node, **rest: Any) -> None:
@@ -212,3 +215,13 @@ class _Builder:
             for node in step.outputs:
                 if step.checked.entry.save or node not in used:
                     node.saved_as = step.label if len(step.outputs) == 1 else f"{step.label}_{node.name}"
+
+
+def _source_of(node: Node) -> Source | None:
+    """Return the source of a dataset, or of what it is made of on the same axes; None where there is none."""
+    names, shape = node.dataset.names, node.dataset.shape
+    while node.source is None and node.made_by is not None:
+        node = node.made_by.inputs[0]
+        if node.dataset.names != names or node.dataset.shape != shape:
+            return None
+    return node.source

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs.dataset import Auxiliary, Axis, Dataset
+from tomosaxs.dataset import Auxiliary, Axis, Dataset, Source
 from tomosaxs.errors import InputError, did_you_mean
 from tomosaxs.patterns import Pattern
 from tomosaxs.plugin import Output, PluginError, PluginSpec
@@ -45,6 +45,18 @@ def resolve(spec: PluginSpec, inputs: Sequence[Dataset], values: dict[str, Any])
         return values
     concrete = spec.check(*inputs, **call_parameters(spec, values))
     return {**values, **concrete} if isinstance(concrete, Mapping) else values
+
+
+def warnings_of(
+    spec: PluginSpec, dataset: Dataset, source: Source | None, values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Let the plugin look at the data and return what it warns of; data that cannot be read are no fault here."""
+    if spec.look is None:
+        return ()
+    try:
+        return tuple(str(text) for text in spec.look(dataset, source, **call_parameters(spec, values)))
+    except (InputError, OSError) as error:
+        return (f"the data could not be looked at: {error}",)
 
 
 def outputs_of(
