@@ -152,6 +152,15 @@ def is_compressed(reader: Reader) -> bool:
     return bool(getattr(_innermost(reader), "compressed", False))
 
 
+def chunks_of(reader: Reader) -> tuple[int, ...] | None:
+    """Return the shape of the parts that are decoded whole, as far as the reader tells (``chunks``), or None."""
+    inner: Any = reader
+    while not hasattr(inner, "chunks") and hasattr(inner, "whole"):
+        inner = inner.whole
+    chunks: tuple[int, ...] | None = getattr(inner, "chunks", None)
+    return chunks
+
+
 def take_notes(reader: Reader) -> dict[str, int]:
     """Return what a reader had to say since it was asked last (``notes``: text -> count), and empty that."""
     notes: dict[str, int] = getattr(_innermost(reader), "notes", {})

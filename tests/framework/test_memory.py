@@ -80,3 +80,30 @@ def test_readers_tell_compression_through_a_crop(tmp_path):
     told = [array(tmp_path / f"{name}.h5", dataset="data", axes=axes).reader for name in ("plain", "small")]
     assert [is_compressed(reader) for reader in told] == [False, True]
     assert is_compressed(CroppedReader(told[1], (slice(0, 2), slice(None), slice(None))))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "block"),
+    [
+        ((1, 25, 100), 8944),  # a frame a chunk: no larger than without chunks
+        ((1, 5, 20), 8944),
+        ((3, 25, 100), 8946),  # whole chunks of three frames
+        ((30_000, 5, 5), 30_000),
+        ((100_000, 1, 1), 40_000),
+    ],
+)
+def test_blocks_cover_whole_chunks(chunks, block):
+    source = frames(40_000, compressed=True)
+    object.__setattr__(source.reader, "chunks", chunks)
+    assert planned(1e12, source=frames(40_000))[0].block == 8944
+    one, _ = planned(1e12, source=source)
+    assert one.block == block
+
+
+def test_chunks_that_do_not_fit_are_read_in_as_few_parts_as_fit():
+    source = frames(1000, compressed=True)
+    object.__setattr__(source.reader, "chunks", (900, 1, 1))
+    one, _ = planned(2e7, source=source)
+    assert one.memory <= 2e7 < pass_bytes(one, one.block + 1)
+    object.__setattr__(source.reader, "chunks", (50, 1, 1))
+    assert planned(2e7, source=source)[0].block % 50 == 0

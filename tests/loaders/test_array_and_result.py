@@ -95,3 +95,22 @@ def test_file_without_a_default(tmp_path):
         file["a"] = 1
     with pytest.raises(InputError, match="no default NXdata; there is none"):
         result(path)
+
+
+def test_damaged_frames_stop_or_are_left_out(tmp_path):
+    path = tmp_path / "frames.h5"
+    with h5py.File(path, "w") as file:
+        frames = np.ones((5, 200, 100), "u2")
+        file.create_dataset("data", data=frames, chunks=(1, 200, 100), compression="gzip")
+        place = file["data"].id.get_chunk_info_by_coord((3, 0, 0)).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(place)
+        raw.write(b"\xff" * 8)
+    everything = (slice(None),) * 3
+    axes = ["frame", "detector_y", "detector_x"]
+    with pytest.raises(InputError, match=r"/data cannot be read; the file is truncated or damaged"):
+        array(path, dataset="data", axes=axes).reader.read(everything)
+    source = array(path, dataset="data", axes=axes, damaged="leave_out")
+    frames[3] = 65535
+    np.testing.assert_array_equal(source.reader.read(everything), frames)
+    assert "frame 3 of" in next(iter(source.reader.notes))

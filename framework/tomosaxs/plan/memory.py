@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomosaxs.dataset import is_compressed
+from tomosaxs.dataset import chunks_of, is_compressed
 from tomosaxs.plan.infer import call_parameters
 from tomosaxs.plan.model import Node, Pass, PlannedStep
 
@@ -109,14 +110,30 @@ def _wanted(one: Pass, options: Options, share: int) -> int:
     fixed = pass_bytes(one, 0)
     slope = max(1.0, (pass_bytes(one, share) - fixed) / share)
     fits = int((budget - fixed) // slope)
-    if any(node.source is not None and is_compressed(node.source.reader) for node in _origins(one)):
-        return min(fits, share)  # every block decodes every chunk it touches: few, large blocks
     wanted = max(1, int(CACHE_FRIENDLY // slope))
-    return min(fits, wanted if wanted < LANES else wanted // LANES * LANES)
+    wanted = wanted if wanted < LANES else wanted // LANES * LANES
+    together = max(_decoded_together(one, node, share) for node in one.reads) if one.reads else 1
+    if together > 1:  # a block decodes every chunk it touches: whole chunks, or as few parts of them as fit
+        wanted = -(-wanted // together) * together
+        fits = fits if fits < together else fits // together * together
+    return min(fits, wanted)
 
 
-def _origins(one: Pass) -> list[Node]:
-    return [node.origin or node for node in one.reads]
+def _decoded_together(one: Pass, node: Node, share: int) -> int:
+    """Return how many slices in a row lie in the same compressed chunks: 1 where every slice has its own."""
+    origin = node.origin or node
+    if origin.source is None or not is_compressed(origin.source.reader):
+        return 1
+    chunks = chunks_of(origin.source.reader)
+    if chunks is None:
+        return share
+    dataset = origin.dataset
+    sizes = [dataset.axis(name).size for name in one.sliced[node]]
+    for number, name in enumerate(one.sliced[node]):
+        deep = min(chunks[dataset.names.index(name)], sizes[number])
+        if deep > 1:
+            return min(math.prod(sizes[number + 1 :]) * deep, share)
+    return 1
 
 
 def peak_memory() -> int:

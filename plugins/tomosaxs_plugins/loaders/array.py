@@ -32,11 +32,17 @@ def array(
     pixel_size: Annotated[float | None, Param("pixel size of detector_y and detector_x", unit="m", gt=0)] = None,
     label: Annotated[str, Param("what the values are: counts, transmission, attenuation ...")] = "data",
     units: Annotated[str, Param("units of the values; those of the file if empty")] = "",
+    damaged: Annotated[
+        Literal["stop", "leave_out"],
+        Param("what to do about a damaged frame (the last two axes): stop, or count it as not measured"),
+    ] = "stop",
 ) -> Source:
     """Load any HDF5 dataset of numbers, of any rank, with axes named here.
 
     A dataset beside it that has an axis' name and size gives the coordinates of that axis. An axis called
     rotation_angle must have some: from there, from angles_path or from angles.
+
+    A frame that is left out holds NaN, -1 or the largest value of an unsigned type, which integration does not use.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def array(
             f"not {', '.join(axes) or 'none'}"
         )
     found = walk(values.parent, 1)
-    reader = reader_of(file, values, rank=values.ndim)
+    reader = reader_of(file, values, rank=values.ndim, core=2 if damaged == "leave_out" and values.ndim > 2 else 0)
     messages: list[str] = []
     files = [path, *check_readable(values)]
     made = [

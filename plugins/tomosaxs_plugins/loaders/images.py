@@ -122,6 +122,14 @@ class TurnedReader:
         """Type of the entries."""
         return self.whole.dtype
 
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of what is decoded together, turned alike, or None where nothing is."""
+        chunks: tuple[int, ...] | None = getattr(self.whole, "chunks", None)
+        if chunks is None or not _TURNS[self.orientation][0]:
+            return chunks
+        return (*chunks[:-2], chunks[-1], chunks[-2])
+
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return the selected part of the turned images."""
         swap, *flips = _TURNS[self.orientation]

@@ -57,7 +57,8 @@ def raster_map(
 
     The dataset has the axes (rotation_angle, y, x) and behind them nothing (stxm), (energy) (fluo) or
     (detector_y, detector_x) (xrd). Angles stay in the order of measurement. A ``monitor`` goes with it where
-    it has one value a point. What the file says wrongly is named in the messages, with what was taken instead.
+    it has one value a point. A spectrum or image that is damaged in the file counts as not measured, and the report
+    names it. What the file says wrongly is named in the messages, with what was taken instead.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def _source(found: RasterScan, axes: Sequence[str], choice: AngleChoice, positio
     made, files = scan_axes(found, names, choice, positions)
     monitor = _monitor(found, names, monitor_path)
     metadata, notes = describe(found.entry.found, found.entry.path, str(found.data.parent.name), keep_bare=True)
-    reader = reader_of(found.file, found.data, rank=found.data.ndim)
+    reader = reader_of(found.file, found.data, rank=found.data.ndim, core=len(CORE[found.technique]))
     files = [found.file.path, *_behind(found), *files]
     dataset = Dataset(
         made, reader.dtype, "counts", units_of(found.data) or _units(found), auxiliaries=monitor, metadata=metadata

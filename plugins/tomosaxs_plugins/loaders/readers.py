@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import h5py
@@ -11,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Selection
+from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_hdf5, put
+from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number
 
+_LISTED = 20
+"""Damaged frames that are named one by one."""
 _SPAN = 1.5
 """Scattered indices are read as one span where that reads at most this many times too much."""
 
@@ -47,7 +54,7 @@ def _length(chosen: slice) -> int:
 
 @dataclass(frozen=True, eq=False)
 class HDF5Reader:
-    """Part of an HDF5 dataset, read in slices; indices become runs or one span.
+    """Part of an HDF5 dataset, read by several threads where its layout allows, else in slices by HDF5.
 
     Parameters
     ----------
@@ -58,12 +65,23 @@ class HDF5Reader:
         Entries of the first axis that belong to the scan, in their order; None for all.
     flat_image : bool
         The dataset is a single image; it is read as a stack of one.
+    core : int
+        Number of trailing axes of a frame. What is damaged of one frame among several is then filled with the
+        `fill_value` and noted, and the others go on; with 0, or when there is one frame only, it is an error.
+
+    Attributes
+    ----------
+    notes : dict of str to int
+        What was found to be damaged.
     """
 
     file: OpenFile
     dataset: h5py.Dataset
     frames: NDArray[np.intp] | None = None
     flat_image: bool = False
+    core: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
+    _damaged: set[tuple[int, ...]] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
         check_readable(self.dataset)  # a filter or a file that is not there is named before the first value is read
@@ -86,6 +104,18 @@ class HDF5Reader:
     def compressed(self) -> bool:
         """Whether chunks are decoded whole, so that small parts cost as much as large ones."""
         return int(self.dataset.id.get_create_plist().get_nfilters()) > 0
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of what is decoded together, or None where nothing is."""
+        if not self.compressed or self.dataset.chunks is None:
+            return None
+        chunks = tuple(int(n) for n in self.dataset.chunks)
+        return (1, *chunks) if self.flat_image else chunks
+
+    @cached_property
+    def _direct(self) -> Chunks | Contiguous | None:
+        return around_hdf5(self.dataset)
 
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return the selected part.
@@ -121,9 +151,39 @@ class HDF5Reader:
         return out
 
     def _fill(self, out: NDArray[Any], chosen: Sequence[slice | NDArray[np.intp]]) -> None:
-        """Fill `out`; the first axis given by indices is split, the others follow by recursion."""
+        """Fill `out`, by several threads where that is possible."""
         if out.size == 0:
             return
+        damages = None if self._direct is None else self._direct.read(out, chosen)
+        if damages is None:
+            self._fill_by_hdf5(out, chosen)
+            return
+        for damage in damages:
+            self._give_up(out, chosen, damage.region, damage.why)
+
+    def _give_up(self, out: NDArray[Any], chosen: Sequence[slice | NDArray[np.intp]], region: Region, why: str) -> None:
+        """Fill a damaged part of `out` and note its frames, or raise an error where it cannot be done without."""
+        points = len(self.dataset.shape) - self.core
+        if not self.core or math.prod(self.dataset.shape[:points]) < 2:
+            raise OSError(why)
+        put(out, (*region, *[slice(None)] * (out.ndim - len(region))), fill_value(out.dtype))
+        axes = [
+            np.arange(size)[each] if axis >= len(region) else np.arange(size)[each][region[axis]]
+            for axis, (size, each) in enumerate(zip(self.dataset.shape[:points], chosen, strict=False))
+        ]
+        for frame in itertools.product(*(axis.tolist() for axis in axes)):
+            if frame in self._damaged:
+                continue
+            self._damaged.add(frame)
+            where = f"{self.file.path}: {self.dataset.name}"
+            number = ", ".join(map(str, frame))
+            text = f"WARNING: frame {number} of {where} is damaged and counts as not measured ({why})"
+            if len(self._damaged) > _LISTED:
+                text = f"WARNING: {{count}} more frames of {where} are damaged and count as not measured"
+            self.notes[text] = self.notes.get(text, 0) + 1
+
+    def _fill_by_hdf5(self, out: NDArray[Any], chosen: Sequence[slice | NDArray[np.intp]]) -> None:
+        """Fill `out`; the first axis given by indices is split, the others follow by recursion."""
         for axis, each in enumerate(chosen):
             if isinstance(each, slice):
                 continue
@@ -131,20 +191,36 @@ class HDF5Reader:
             rising = bool(np.all(np.diff(each) > 0))
             if not rising or (high - low) <= _SPAN * len(each):
                 span = np.empty((*out.shape[:axis], high - low, *out.shape[axis + 1 :]), out.dtype)
-                self._fill(span, [*chosen[:axis], slice(low, high, 1), *chosen[axis + 1 :]])
+                self._fill_by_hdf5(span, [*chosen[:axis], slice(low, high, 1), *chosen[axis + 1 :]])
                 np.take(span, each - low, axis=axis, out=out, mode="clip")
                 return
             for place, begin, end in runs(each):
                 part = out[(slice(None),) * axis + (slice(place, place + end - begin),)]
-                self._fill(part, [*chosen[:axis], slice(begin, end, 1), *chosen[axis + 1 :]])
+                self._fill_by_hdf5(part, [*chosen[:axis], slice(begin, end, 1), *chosen[axis + 1 :]])
             return
         where = tuple(each for each in chosen if isinstance(each, slice))
         chunks = self.dataset.chunks
         if chunks is not None and len(where) == len(chunks) and chunks[0] == 1 and where[0].step > 1:
             # HDF5 takes strided selections of chunks apart point by point; frame by frame is ten times faster.
             for place, frame in enumerate(range(where[0].start, where[0].stop, where[0].step)):
-                self._fill(out[place : place + 1], [slice(frame, frame + 1, 1), *where[1:]])
+                self._fill_by_hdf5(out[place : place + 1], [slice(frame, frame + 1, 1), *where[1:]])
             return
+        try:
+            self._slices(out, where)
+        except (OSError, RuntimeError) as error:
+            if not self.core:
+                raise
+            points = out.shape[: out.ndim - self.core]
+            split = next((axis for axis, size in enumerate(points) if size > 1), None)
+            if split is None:
+                self._give_up(out, where, (), str(error).replace("{", "(").replace("}", ")"))
+                return
+            for place, index in enumerate(range(where[split].start, where[split].stop, where[split].step)):
+                part = out[(slice(None),) * split + (slice(place, place + 1),)]
+                one = (*where[:split], slice(index, index + 1, 1), *where[split + 1 :])
+                self._fill_by_hdf5(part, one)
+
+    def _slices(self, out: NDArray[Any], where: tuple[slice, ...]) -> None:
         if out.flags.c_contiguous:
             self.dataset.read_direct(out, where)
         else:
@@ -152,9 +228,11 @@ class HDF5Reader:
 
 
 def reader_of(
-    file: OpenFile, dataset: h5py.Dataset, frames: NDArray[np.intp] | None = None, rank: int = 3
+    file: OpenFile, dataset: h5py.Dataset, frames: NDArray[np.intp] | None = None, rank: int = 3, core: int = 0
 ) -> HDF5Reader:
     """Return a reader of a stack of images, after a check that it can be read.
+
+    With `core`, the number of trailing axes of a frame, damaged frames are filled and noted (see `HDF5Reader`).
 
     Raises
     ------
@@ -171,4 +249,4 @@ def reader_of(
         raise InputError(f"{where} has the shape {dataset.shape}; {rank} dimensions are needed")
     if frames is not None and len(frames) == dataset.shape[0] and np.array_equal(frames, np.arange(len(frames))):
         frames = None
-    return HDF5Reader(file, dataset, frames)
+    return HDF5Reader(file, dataset, frames, core=core)

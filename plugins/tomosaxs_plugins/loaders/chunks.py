@@ -1,0 +1,304 @@
+"""HDF5 values read around the HDF5 library: chunks taken from the file and decoded by several threads at once.
+
+HDF5 reads and decodes one chunk after the other under one lock of the process. Where the file, the layout and the
+filters are of the common kinds, the places of the values are asked for once; the bytes are then read and decoded by as
+many threads as this rank may use. The values are those that HDF5 gives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs_plugins.loaders.chunks_filters import Filters, Room, filters_of
+from tomosaxs_plugins.reconstruction.parallel import thread_count
+
+Chosen: TypeAlias = "slice | NDArray[np.intp]"
+"""Part of an axis: a slice with explicit ends and a positive step, or indices."""
+
+Region: TypeAlias = "tuple[slice | NDArray[np.intp], ...]"
+
+_SMALL = 1 << 15
+"""Bytes of a chunk or of a run of values below which HDF5 itself is as fast."""
+_PIECE = 1 << 23
+"""Bytes of contiguous values that a thread reads at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Damage:
+    """A part that could not be read: where it lies in the result (leading axes at least), and why."""
+
+    region: Region
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one chunk gives along one axis: the chunk's number, the places in the result and those in the chunk."""
+
+    number: int
+    out: slice | NDArray[np.intp]
+    inside: slice | NDArray[np.intp]
+
+
+def read_exactly(descriptor: int, target: NDArray[np.uint8], place: int) -> bool:
+    """Fill a contiguous array from a place of a file; return False where the file ends before."""
+    view, done = target.data, 0
+    while done < target.size:
+        got = os.preadv(descriptor, [view[done:]], place + done)
+        if got == 0:
+            return False
+        done += got
+    return True
+
+
+def in_threads(work: Callable[[Any, Room], Damage | None], tasks: Iterable[Any], size: int) -> list[Damage]:
+    """Do all tasks, in as many threads as this rank may use; each thread has room for chunks of `size` bytes."""
+    listed = list(tasks)
+    threads = min(thread_count(), len(listed))
+    if threads <= 1:
+        room = Room.of(size)
+        return [damage for damage in (work(task, room) for task in listed) if damage is not None]
+    rooms: SimpleQueue[Room] = SimpleQueue()
+    for _ in range(threads):
+        rooms.put(Room.of(size))
+
+    def one(task: Any) -> Damage | None:
+        room = rooms.get()
+        try:
+            return work(task, room)
+        finally:
+            rooms.put(room)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [damage for damage in pool.map(one, listed) if damage is not None]
+
+
+def parts_along(chosen: Chosen, chunk: int) -> list[Part]:
+    """Return what every chunk along one axis gives to a selection.
+
+    Parameters
+    ----------
+    chosen : slice or indices
+        Not empty.
+    chunk : int
+        Entries of a chunk along this axis.
+    """
+    if isinstance(chosen, slice):
+        wanted = range(chosen.start, chosen.stop, chosen.step)
+        parts, done = [], 0
+        while done < len(wanted):
+            number = wanted[done] // chunk
+            count = min(len(wanted) - done, -(-((number + 1) * chunk - wanted[done]) // chosen.step))
+            first = wanted[done] - number * chunk
+            inside = slice(first, first + (count - 1) * chosen.step + 1, chosen.step)
+            parts.append(Part(number, slice(done, done + count), inside))
+            done += count
+        return parts
+    numbers = chosen // chunk
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    return [
+        Part(int(numbers[group[0]]), _slice_if(group), chosen[group] - int(numbers[group[0]]) * chunk)
+        for group in np.split(order, cuts)
+    ]
+
+
+def _slice_if(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    whole = len(indices) == 1 or bool(np.all(np.diff(indices) == 1))
+    return slice(int(indices[0]), int(indices[-1]) + 1) if whole else indices
+
+
+def _is_slice(chosen: Chosen, start: int, stop: int) -> bool:
+    return isinstance(chosen, slice) and chosen == slice(start, stop, 1)
+
+
+def take(values: NDArray[Any], inside: Region) -> NDArray[Any]:
+    """Return the part of an array that is selected axis by axis."""
+    for axis, each in enumerate(inside):
+        values = values[(slice(None),) * axis + (each,)]
+    return values
+
+
+def put(target: NDArray[Any], region: Region, values: Any) -> None:
+    """Set the part of an array that is selected axis by axis."""
+    if all(isinstance(each, slice) for each in region):
+        target[region] = values
+        return
+    indices = [np.arange(size)[each] for size, each in zip(target.shape, region, strict=True)]
+    target[np.ix_(*indices)] = values
+
+
+class Chunks:
+    """A chunked dataset whose chunks are read and decoded here.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    descriptor : int
+        Of its file, open as long as the dataset is.
+    filters : Filters
+    """
+
+    def __init__(self, dataset: h5py.Dataset, descriptor: int, filters: Filters) -> None:
+        self._dataset = dataset
+        self._descriptor = descriptor
+        self._filters = filters
+        self._chunk = tuple(int(n) for n in dataset.chunks)
+        self._counts = tuple(-(-int(n) // chunk) for n, chunk in zip(dataset.shape, self._chunk, strict=True))
+        self._dtype: np.dtype[Any] = np.dtype(dataset.dtype)
+        self._fill = np.asarray(dataset.fillvalue).astype(self._dtype.newbyteorder("="))
+        self._place, self._length, self._mask = self._index()
+
+    def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return place in the file (-1: never written), bytes and left-out filters of every chunk."""
+        total = math.prod(self._counts)
+        place, length, mask = np.full(total, -1, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
+        steps = [math.prod(self._counts[axis + 1 :]) for axis in range(len(self._counts))]
+        scale = list(zip(self._chunk, steps, strict=True))
+
+        def note(info: Any) -> None:
+            number = sum(at // chunk * step for at, (chunk, step) in zip(info.chunk_offset, scale, strict=True))
+            place[number], length[number], mask[number] = info.byte_offset, info.size, info.filter_mask
+
+        self._dataset.id.chunk_iter(note)
+        return place, length, mask
+
+    def read(self, out: NDArray[Any], chosen: Sequence[Chosen]) -> list[Damage]:
+        """Fill `out` with a selection that is not empty; return what could not be read."""
+        axes = [parts_along(each, chunk) for each, chunk in zip(chosen, self._chunk, strict=True)]
+
+        def work(parts: tuple[Part, ...], room: Room) -> Damage | None:
+            return self._one(out, parts, room)
+
+        return in_threads(work, itertools.product(*axes), self._filters.size)
+
+    def _one(self, out: NDArray[Any], parts: tuple[Part, ...], room: Room) -> Damage | None:
+        region = tuple(part.out for part in parts)
+        number = 0
+        for part, count in zip(parts, self._counts, strict=True):
+            number = number * count + part.number
+        if self._place[number] < 0:
+            put(out, region, self._fill)
+            return None
+        into = self._direct(out, parts)
+        raw, why = self._stored(number, room, into)
+        values = None if raw is None else self._filters.decode(raw, int(self._mask[number]), room, into)
+        if values is None and raw is not None and raw.size == self._filters.size and self._at_the_edge(parts):
+            values = raw  # a file may leave chunks that reach over the edge as they are
+        if values is None:
+            return Damage(region, why or "its chunk cannot be decoded")
+        if into is not None:
+            if values is not into:
+                into[:] = values
+            return None
+        whole = values.view(self._dtype).reshape(self._chunk)
+        put(out, region, take(whole, tuple(part.inside for part in parts)))
+        return None
+
+    def _at_the_edge(self, parts: tuple[Part, ...]) -> bool:
+        ends = ((part.number + 1) * chunk for part, chunk in zip(parts, self._chunk, strict=True))
+        return any(end > size for end, size in zip(ends, self._dataset.shape, strict=True))
+
+    def _stored(self, number: int, room: Room, into: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8] | None, str]:
+        """Return the bytes of a chunk as they are stored, in the place wanted where nothing needs decoding."""
+        size = int(self._length[number])
+        plain = into is not None and not self._filters.codes and size == self._filters.size
+        raw = into if plain and into is not None else room.raw_bytes(size)
+        if read_exactly(self._descriptor, raw, int(self._place[number])):
+            return raw, ""
+        return None, "the file ends within its chunk"
+
+    def _direct(self, out: NDArray[Any], parts: tuple[Part, ...]) -> NDArray[np.uint8] | None:
+        """Return the bytes of the result where exactly this chunk belongs, or None."""
+        if not self._dtype.isnative:
+            return None
+        region: list[slice] = []
+        for part, chunk in zip(parts, self._chunk, strict=True):
+            if not _is_slice(part.inside, 0, chunk) or not isinstance(part.out, slice):
+                return None
+            region.append(part.out)
+        target = out[tuple(region)]
+        return target.reshape(-1).view(np.uint8) if target.flags.c_contiguous else None
+
+
+class Contiguous:
+    """A dataset that lies in the file in one piece, uncompressed."""
+
+    def __init__(self, dataset: h5py.Dataset, descriptor: int, place: int) -> None:
+        self._shape = tuple(int(n) for n in dataset.shape)
+        self._width = int(dataset.dtype.itemsize)
+        self._descriptor = descriptor
+        self._place = place
+
+    def read(self, out: NDArray[Any], chosen: Sequence[Chosen]) -> list[Damage] | None:
+        """Fill `out` with a selection that is not empty; None where it is of too many small pieces."""
+        if not out.flags.c_contiguous:
+            return None
+        axis = len(self._shape) - 1
+        while axis > 0 and _is_slice(chosen[axis], 0, self._shape[axis]):
+            axis -= 1
+        inner = math.prod(self._shape[axis + 1 :])
+        each = chosen[axis]
+        whole = isinstance(each, slice) and each.step == 1
+        run = inner * self._width * (out.shape[axis] if whole else 1)
+        if run < _SMALL:
+            return None
+        flat = out.reshape(-1).view(np.uint8)
+
+        def work(task: tuple[int, int, int, int], room: Room) -> Damage | None:
+            number, begin, end, place = task
+            if read_exactly(self._descriptor, flat[begin:end], place):
+                return None
+            at = np.unravel_index(number, out.shape[: axis if whole else axis + 1])
+            return Damage(tuple(slice(int(n), int(n) + 1) for n in at), "the file ends within it")
+
+        tasks = self._pieces(chosen[: axis + 1], inner * self._width, run, whole)
+        return in_threads(work, tasks, 0)
+
+    def _pieces(self, chosen: Sequence[Chosen], row: int, run: int, whole: bool) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (number of the run, begin and end in bytes of the result, place in the file) of pieces to be read."""
+        listed = [
+            range(each.start, each.stop, each.step) if isinstance(each, slice) else each.tolist() for each in chosen
+        ]
+        if whole:
+            listed[-1] = listed[-1][:1]
+        for number, first in enumerate(itertools.product(*listed)):
+            at = 0
+            for index, size in zip(first, self._shape, strict=False):
+                at = at * size + index
+            for offset in range(0, run, _PIECE):
+                begin = number * run + offset
+                end = min((number + 1) * run, begin + _PIECE)
+                yield number, begin, end, self._place + at * row + offset
+
+
+def around_hdf5(dataset: h5py.Dataset) -> Chunks | Contiguous | None:
+    """Return what reads a dataset in several threads, or None where only HDF5 itself can read it."""
+    file = dataset.file
+    if dataset.is_virtual or dataset.external or file.driver != "sec2" or file.userblock_size or not dataset.size:
+        return None
+    if not hasattr(dataset.id, "chunk_iter") or not hasattr(os, "preadv"):
+        return None
+    if h5py.h5t.py_create(dataset.dtype, logical=True) != dataset.id.get_type() or dataset.dtype.kind not in "iuf":
+        return None
+    descriptor = int(file.id.get_vfd_handle())
+    if dataset.chunks is None:
+        place = dataset.id.get_offset()
+        return None if place is None or not dataset.dtype.isnative else Contiguous(dataset, descriptor, int(place))
+    if math.prod(dataset.chunks) * dataset.dtype.itemsize < _SMALL:
+        return None
+    filters = filters_of(dataset)
+    if filters is None or dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_UNDEFINED:
+        return None
+    return Chunks(dataset, descriptor, filters)
