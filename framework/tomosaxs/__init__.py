@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tomosaxs.registry import BackendEntry, CommandEntry, PluginEntry, backends
     from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.result import Result, SavedDataset
+    from tomosaxs.runner.growing import GrowingResult
+    from tomosaxs.runner.growing_rows import FileRows
     from tomosaxs.scan import Scan
     from tomosaxs.units import convert
 
@@ -63,6 +65,8 @@ _HOMES = {
     "report.pictures": ("contact_sheet",),
     "registry": ("BackendEntry", "CommandEntry", "PluginEntry", "backends"),
     "result": ("Result", "SavedDataset"),
+    "runner.growing": ("GrowingResult",),
+    "runner.growing_rows": ("FileRows",),
     "scan": ("Scan",),
     "units": ("convert",),
 }  # fmt: skip
@@ -95,9 +99,9 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader", "Dataset",
-    "DiffractionPatterns", "Estimate", "InputError", "InputFile", "ListError", "Output", "Param",
-    "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result", "Rows",
-    "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
+    "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "ListError", "Output",
+    "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
+    "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
     "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
     "did_you_mean",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",

@@ -15,6 +15,7 @@ from tomosaxs.errors import InputError
 
 FILES = "/entry/files"
 """Where result.nxs lists the files that the rows were made of."""
+_SLAB = 4096
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,17 @@ def read_files(path: Path, name: str, key: str, spool: Spool) -> list[FileRows] 
                 return None
             texts = {each: [str(text) for text in table[each].asstr()[()]] for each in ("path", "checksum", "problem")}
             numbers = {each: table[each][()].tolist() for each in ("first_row", "rows", "size", "modified")}
-            found = []
-            for place, text in enumerate(texts["path"]):
-                rows = slice(numbers["first_row"][place], numbers["first_row"][place] + numbers["rows"][place])
-                sigma = data["errors"][rows] if "errors" in data else None
-                kept = spool.append(data["data"][rows], sigma)
-                found.append(
-                    FileRows(
-                        Path(text), numbers["size"][place], numbers["modified"][place], texts["checksum"][place],
-                        (kept,), texts["problem"][place],
-                    )  # fmt: skip
+            begin = spool.count
+            for low in range(0, len(data["data"]), _SLAB):
+                part = slice(low, low + _SLAB)
+                spool.append(data["data"][part], data["errors"][part] if "errors" in data else None)
+            firsts = [begin + first for first in numbers["first_row"]]
+            return [
+                FileRows(Path(text), size, modified, checksum, ((first, first + rows),), problem)
+                for text, size, modified, checksum, first, rows, problem in zip(
+                    texts["path"], numbers["size"], numbers["modified"], texts["checksum"], firsts, numbers["rows"],
+                    texts["problem"], strict=True,
                 )
-            return found
+            ]  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be resumed: {error}") from error

@@ -1,0 +1,250 @@
+"""The work of `tomosaxs integrate`: several threads read, check and integrate files, eight frames at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs import Axis, Dataset, FileRows, GrowingResult, InputError
+from tomosaxs_plugins.commands.integrate_curve_files import CurveFiles
+from tomosaxs_plugins.commands.integrate_frames import Frames, Unusable, checksum_of, open_frames
+from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
+
+BATCH = 8
+"""Frames that are integrated side by side; files with more are read in parts."""
+_LARGE = 4 * BATCH
+
+
+@dataclass(eq=False)
+class Outcome:
+    """What became of a file: curves, or why there are none."""
+
+    path: Path
+    stamp: Stamp
+    checksum: str = ""
+    frames: NDArray[Any] | None = None
+    curves: NDArray[Any] | None = None
+    sigma: NDArray[Any] | None = None
+    problem: str = ""
+    whole: bool = True
+    large: bool = False
+
+
+class Job:
+    """Turns image files into rows of a growing result.
+
+    Parameters
+    ----------
+    growing : GrowingResult
+        Where the curves go.
+    shape : (rows, columns) or None
+        Of the frames; None: that of the first image that can be read.
+    curve_files : CurveFiles or None
+        Files of single curves.
+    threads : int
+        Files are read and integrated by so many threads; the curves do not depend on it.
+    stop : threading.Event
+        Set from outside to end after what is being done.
+
+    Attributes
+    ----------
+    unfinished : dict of Path to (Stamp, text)
+        Files that were not whole when they were looked at, and why.
+    """
+
+    def __init__(
+        self,
+        growing: GrowingResult,
+        shape: tuple[int, int] | None,
+        curve_files: CurveFiles | None,
+        threads: int,
+        stop: threading.Event,
+    ) -> None:
+        self.growing, self.shape, self.curve_files, self.threads, self.stop = growing, shape, curve_files, threads, stop
+        self.stamps: dict[Path, Stamp] = {}
+        self.unfinished: dict[Path, tuple[Stamp, str]] = {}
+        self.done = 0
+        self.frames = 0
+        self.made: Dataset | None = None
+        if shape is not None:
+            self.begin(shape)
+
+    def begin(self, shape: tuple[int, int]) -> None:
+        """Prepare for frames of this shape; says at once when they do not fit calibration or mask."""
+        axes = Axis("frame", 1), Axis("detector_y", shape[0], None, "px"), Axis("detector_x", shape[1], None, "px")
+        self.made = self.growing.begin(Dataset(axes, np.dtype(np.int32), "counts", "counts"))
+        self.shape = shape
+
+    @property
+    def bad(self) -> list[FileRows]:
+        """Files without usable curves."""
+        return [file for file in self.growing.files.values() if file.problem]
+
+    def take(self, files: Mapping[Path, Stamp]) -> Iterator[None]:
+        """Integrate files; yields after every few, and leaves early when `stop` is set."""
+        waiting = deque(files.items())
+        while waiting and self.made is None and not self.stop.is_set():
+            self._find_shape(*waiting[0], waiting)
+        pending: deque[Future[list[Outcome]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                while (waiting or pending) and not self.stop.is_set():
+                    while waiting and len(pending) < 2 * self.threads:
+                        batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+                        pending.append(pool.submit(self._batch, batch))
+                    for outcome in pending.popleft().result():
+                        self._settle(outcome, pool)
+                    yield
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _find_shape(self, path: Path, stamp: Stamp, waiting: deque[tuple[Path, Stamp]]) -> None:
+        """Take the shape of the first image that is whole; those before it are done with."""
+        try:
+            shape = open_frames(path).shape
+        except Unusable as error:
+            waiting.popleft()
+            self._settle(Outcome(path, stamp, problem=str(error), whole=error.whole), None)
+            return
+        self.begin((shape[1], shape[2]))
+
+    def _batch(self, files: Sequence[tuple[Path, Stamp]]) -> list[Outcome]:
+        """Read, check and integrate a few files, in a thread of its own."""
+        if self.stop.is_set():
+            return []
+        outcomes = [self._read(path, stamp) for path, stamp in files]
+        kinds: dict[np.dtype[Any], list[Outcome]] = {}
+        for outcome in outcomes:
+            if outcome.frames is not None:
+                kinds.setdefault(outcome.frames.dtype, []).append(outcome)
+        for same in kinds.values():
+            self._integrate(same)
+        return outcomes
+
+    def _read(self, path: Path, stamp: Stamp) -> Outcome:
+        outcome = Outcome(path, stamp)
+        try:
+            found = open_frames(path)
+            self._check(found)
+            outcome.large = found.shape[0] > BATCH
+            if not outcome.large:
+                outcome.frames = np.ascontiguousarray(found.read((slice(None), slice(None), slice(None))))
+                outcome.checksum = checksum_of(path)
+        except Unusable as error:
+            outcome.problem, outcome.whole = str(error), error.whole
+        except (OSError, ValueError, InputError, MemoryError) as error:
+            outcome.problem, outcome.whole = f"{type(error).__name__}: {error}", False
+        if outcome.frames is not None and stamp_of(path) != stamp:
+            outcome.frames, outcome.problem, outcome.whole = None, "it changed while it was read", False
+        return outcome
+
+    def _check(self, found: Frames) -> None:
+        if found.shape[0] == 0:
+            raise Unusable("it holds no frames yet", whole=False)
+        if self.shape is not None and tuple(found.shape[1:]) != self.shape:
+            rows, columns = found.shape[1:]
+            raise Unusable(
+                f"frames of {rows} x {columns} pixels, {self.shape[0]} x {self.shape[1]} are expected", whole=True
+            )
+
+    def _integrate(self, outcomes: list[Outcome]) -> None:
+        """Integrate the frames of several files together; a curve does not depend on the others."""
+        frames = [outcome.frames for outcome in outcomes if outcome.frames is not None]
+        curves, sigma = self.growing.compute(frames[0] if len(frames) == 1 else np.concatenate(frames))
+        ends = np.cumsum([len(each) for each in frames])
+        for outcome, size, end in zip(outcomes, map(len, frames), ends, strict=True):
+            outcome.curves = curves[end - size : end]
+            outcome.sigma = None if sigma is None else sigma[end - size : end]
+            outcome.problem = _empty(outcome.curves)
+            outcome.frames = None
+            self._write_files(outcome.path, outcome.curves, outcome.sigma, 0, size)
+
+    def _write_files(
+        self, path: Path, curves: NDArray[Any], sigma: NDArray[Any] | None, first: int, count: int
+    ) -> None:
+        if self.curve_files is not None and self.made is not None:
+            self.curve_files.write(path, self.made.axes[-1], curves, sigma, first, count)
+
+    def _settle(self, outcome: Outcome, pool: ThreadPoolExecutor | None) -> None:
+        """Put an outcome into the result, or remember that the file was not whole."""
+        if not outcome.whole:
+            self.unfinished[outcome.path] = outcome.stamp, outcome.problem
+            return
+        if outcome.large and pool is not None:
+            self._large(outcome, pool)
+            return
+        rows = [] if outcome.curves is None else [self.growing.keep(outcome.curves, outcome.sigma)]
+        self._record(outcome, rows)
+
+    def _record(self, outcome: Outcome, rows: list[tuple[int, int]]) -> None:
+        self.unfinished.pop(outcome.path, None)
+        self.stamps[outcome.path] = outcome.stamp
+        if not rows:
+            if self.made is None:  # there is no shape yet to keep missing rows of: looked at again later
+                self.unfinished[outcome.path] = outcome.stamp, outcome.problem
+                return
+            rows = [self.growing.keep_missing()]
+        size, modified, _ = outcome.stamp
+        self.growing.files[outcome.path] = FileRows(
+            outcome.path, size, modified, outcome.checksum, tuple(rows), outcome.problem
+        )
+        self.done += 1
+        self.frames += self.growing.files[outcome.path].count
+        if outcome.problem:
+            self.growing.log(f"not usable: {outcome.path}: {outcome.problem}")
+
+    def give_up(self, path: Path) -> None:
+        """Note a file that does not become whole among the unusable ones."""
+        stamp, text = self.unfinished[path]
+        self._record(Outcome(path, stamp, problem=f"not whole: {text}"), [])
+
+    def _large(self, outcome: Outcome, pool: ThreadPoolExecutor) -> None:
+        """Integrate a file of many frames part by part; the next part is read meanwhile."""
+        path, rows, problems = outcome.path, [], set()
+        checksum = pool.submit(checksum_of, path) if self.threads > 1 else None
+        try:
+            found = open_frames(path)
+            count = found.shape[0]
+
+            def part(first: int) -> NDArray[Any]:
+                rest = slice(None), slice(None)
+                return np.ascontiguousarray(found.read((slice(first, min(first + _LARGE, count), 1), *rest)))
+
+            with ThreadPoolExecutor(1) as ahead:
+                coming = ahead.submit(part, 0)
+                for first in range(0, count, _LARGE):
+                    frames = coming.result()
+                    if first + _LARGE < count:
+                        coming = ahead.submit(part, first + _LARGE)
+                    curves, sigma = self.growing.compute(frames)
+                    problems.add(_empty(curves))
+                    self._write_files(path, curves, sigma, first, count)
+                    rows.append(self.growing.keep(curves, sigma))
+                    if self.stop.is_set():
+                        return
+            outcome.checksum = checksum.result() if checksum is not None else checksum_of(path)
+        except (Unusable, OSError, ValueError, InputError) as error:
+            self.unfinished[path] = outcome.stamp, str(error)
+            return
+        if stamp_of(path) != outcome.stamp:
+            self.unfinished[path] = outcome.stamp, "it changed while it was read"
+            return
+        outcome.problem = "; ".join(sorted(filter(None, problems)))
+        self._record(outcome, rows)
+
+
+def _empty(curves: NDArray[Any]) -> str:
+    """Return what to say of frames of which nothing came out."""
+    empty = int(np.isnan(curves).all(axis=1).sum())
+    if not empty:
+        return ""
+    return "no usable pixel" if len(curves) == 1 else f"no usable pixel in {empty} of {len(curves)} frames"
