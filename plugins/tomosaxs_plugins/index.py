@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tomosaxs import BackendEntry, CommandEntry, PluginEntry, hookimpl
 
 
@@ -46,6 +48,12 @@ def register_plugins() -> list[PluginEntry]:
             words="flat field dark field normalisation background normalize",
         ),
         PluginEntry(
+            "fill_missing",
+            "tomosaxs_plugins.corrections.fill_missing:fill_missing",
+            "Interpolate points of sinograms that were not measured (NaN), so that they can be reconstructed.",
+            words="gaps mask aborted scan inpaint SAXS-CT",
+        ),
+        PluginEntry(
             "find_open_beam",
             "tomosaxs_plugins.corrections.find_open_beam:find_open_beam",
             "Find the signal of the open beam from the outermost columns on both sides.",
@@ -74,6 +82,12 @@ def register_plugins() -> list[PluginEntry]:
             "tomosaxs_plugins.reconstruction.reconstruct:reconstruct",
             "Reconstruct slices from sinograms with the backend that the list names.",
             words="FBP filtered backprojection gridrec SIRT CGLS tomography astra tomopy volume",
+        ),
+        PluginEntry(
+            "curve_band",
+            "tomosaxs_plugins.integration.curve_band:curve_band",
+            "Reduce every curve to the intensity in a band: a map, or of a tomographic scan a sinogram.",
+            words="q range invariant integral peak SAXS-CT sinogram region of interest ROI",
         ),
         PluginEntry(
             "azimuthal_integrate",
@@ -304,3 +318,13 @@ def register_commands() -> list[CommandEntry]:
             install="pip install 'tomosaxs[plot]'",
         ),
     ]
+
+
+@hookimpl
+def report(plan: Any, result: Any) -> list[tuple[str, str]]:
+    """Return what the report shows of integrated frames; nothing is imported for other lists."""
+    if not any(step.spec.target.__module__.startswith("tomosaxs_plugins.integration.") for step in plan.steps):
+        return []
+    from tomosaxs_plugins.integration.report import sections
+
+    return sections(plan, result)

@@ -25,6 +25,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "background_subtraction": [{}, {"scale": "monitor"}],
     "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
     "calculate_two": [{"expression": "first - 0.5 * second / monitor"}],
+    "curve_band": [
+        {"band": [0.5, 1.0]},
+        {"band": [0.5, 1.0], "background": [[0.2, 0.4], [1.1, 1.4]], "measure": "integral"},
+        {"band": [0.5, 1.5], "background": [[1.6, 1.9]], "measure": "invariant"},
+    ],
     "dark_current": [
         {"dark": IMAGE, "dark_time": 10.0, "count_time": "monitor"},
         {"base": 1.0, "rate": 0.5, "rate_of_flux": 0.1, "flux": "monitor", "count_time": 2.0},
@@ -32,6 +37,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "dark_flat_correction": [{}, {"interpolate": False}, {"monitor": True}],
     "dead_time": [{"dead_time": 1e-3, "count_time": 3.0}, {"dead_time": 1e-5, "count_time": "monitor"}],
     "displaced_volume": [{"fraction": 0.25}, {"fraction": "monitor"}],
+    "fill_missing": [{}],
     "find_open_beam": [{}, {"columns": 1}],
     "find_rotation_axis": [
         {"on_low_confidence": "warn"},
