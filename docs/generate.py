@@ -179,7 +179,8 @@ def commands_page() -> str:
     context = click.Context(command_group, info_name="tomosaxs")
     lines += _options(command_group, "tomosaxs")
     for name in command_group.list_commands(context):
-        command = command_group.get_command(context, name)
+        entry = registry.commands().get(name)  # also where an optional package that it needs is not installed
+        command = command_group.get_command(context, name) if entry is None else registry.load_target(entry.target)
         if command is not None:
             lines += _options(command, f"tomosaxs {name}")
     return _page(lines)

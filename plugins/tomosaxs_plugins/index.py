@@ -307,8 +307,6 @@ def register_commands() -> list[CommandEntry]:
             "integrate",
             "tomosaxs_plugins.commands.integrate:integrate",
             "Integrate a folder of images over the azimuth, and follow it while a measurement goes on.",
-            needs=("numba",),
-            install="pip install numba",
         ),
         CommandEntry(
             "plot",
