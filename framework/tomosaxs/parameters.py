@@ -144,6 +144,8 @@ def type_name(hint: Any) -> str:
         return f"list[{inner}]"
     if origin is dict:
         return "mapping"
+    if getattr(origin or hint, "__name__", "") == "ndarray":
+        return "array"
     if args:
         return " | ".join(type_name(arg) for arg in args)
     return {"float": "number", "int": "integer", "bool": "true/false", "str": "text"}.get(
@@ -244,8 +246,9 @@ def _detail(error: Any, wanted: str, given: Any) -> str:
     if "|" in wanted and isinstance(given, str):
         guess = did_you_mean(given, [part.strip() for part in wanted.split("|")])
         return guess if "did you mean" in guess else ""
-    first = error.errors()[0]
-    return f" (at {'.'.join(str(part) for part in first['loc'])})" if first["loc"] else ""
+    # names of pydantic's own steps between the parts of a value tell the user nothing
+    place = [str(part) for part in error.errors()[0]["loc"] if isinstance(part, int) or part.isidentifier()]
+    return f" (at {'.'.join(place)})" if place else ""
 
 
 def _outside(param: Param, value: Any) -> str:

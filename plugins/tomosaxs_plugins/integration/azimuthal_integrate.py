@@ -180,6 +180,7 @@ class AzimuthalIntegrate(FrameParameters):
         if self._engine is None:
             self.setup(scan.dataset)
         assert self._engine is not None
+        self.tell_mask(scan)
         curves, sigmas = self._integrated(data, scan)
         self._bad.without_curve(scan, curves)
         if self.normalise is None:

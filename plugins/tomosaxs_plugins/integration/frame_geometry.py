@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset, InputError
 from tomosaxs_plugins.integration import masks
-from tomosaxs_plugins.integration.calibration import from_metadata, read_calibration
+from tomosaxs_plugins.integration.calibration import from_metadata, pixel_of_metadata, read_calibration
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 
 
@@ -44,7 +45,7 @@ def geometry_of(
         if crop_offset is not None:  # the scan does not say how large the whole detector is
             whole = replace(whole, shape=None)
     else:
-        whole = read_calibration(calibration, stored if crop_offset is None else None)
+        whole = read_calibration(calibration, stored if crop_offset is None else None, pixel_of_metadata(dataset))
     detector = whole.shape
     if detector is not None:
         if crop_offset is None and stored != detector:
@@ -66,30 +67,47 @@ def mask_of(
     geometry: DetectorGeometry,
     offset: tuple[int, int],
     detector: tuple[int, int] | None,
-    path: Path | None,
+    files: Path | Sequence[Path] | None,
     azimuths: tuple[float, float] | None,
-) -> NDArray[np.bool_]:
-    """Return True for the pixels that the data's own mask, a mask file or a sector of azimuths (deg) leaves out.
+    marks: Literal["masked", "used"] = "masked",
+    hot_pixels: Path | NDArray[Any] | None = None,
+) -> masks.CombinedMask:
+    """Return the pixels that the data's own mask, mask files, hot pixels or a sector of azimuths (deg) leave out.
 
     Raises
     ------
     InputError
-        When the file or the sector makes no sense.
+        When a file, the hot pixels or the sector makes no sense.
     """
     shape = geometry.shape or (0, 0)
-    mask = np.zeros(shape, dtype=np.bool_)
+    found = masks.CombinedMask.none(shape)
     companion = dataset.auxiliaries.get("mask")
     if companion is not None and set(companion.axes) == {"detector_y", "detector_x"}:
         values = companion.reader.read((slice(None), slice(None)))
-        mask |= (values if companion.axes[0] == "detector_y" else values.T) != 0
-    if path is not None:
+        found = found.joined("the data's own", (values if companion.axes[0] == "detector_y" else values.T) != 0)
+    fitting = [each for each in (shape, detector) if each is not None]
+    for path in [files] if isinstance(files, Path) else files or []:
         try:
-            mask |= masks.fit_mask(masks.read_mask(path), shape, offset, detector)
+            part = masks.fit_mask(masks.read_mask(path, marks, fitting), shape, offset, detector)
         except (ValueError, OSError) as error:
-            raise InputError(f"mask {path}: {error}") from None
+            raise InputError(f"mask {path}: {error}", parameter="mask") from None
+        found = found.joined(path.name, part)
+    if hot_pixels is not None:
+        try:
+            hot = masks.read_mask(hot_pixels) if isinstance(hot_pixels, Path) else _pixels(hot_pixels)
+            found = found.joined("hot pixels", masks.fit_mask(hot, shape, offset, detector))
+        except (ValueError, OSError) as error:
+            raise InputError(f"hot_pixels: {error}", parameter="hot_pixels") from None
     if azimuths is not None:
         first, last = azimuths
         if not first < last <= first + 360:
             raise InputError(f"azimuth_range: expected low < high <= low + 360, got {[first, last]}")
-        mask |= masks.azimuth_mask(geometry, shape, first, last)
-    return mask
+        found = found.joined("outside of the sector", masks.azimuth_mask(geometry, shape, first, last))
+    return found
+
+
+def _pixels(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return an array of an earlier step as a mask."""
+    if values.ndim != 2:
+        raise ValueError(f"a mask has two dimensions, this one has shape {values.shape}")
+    return np.asarray(values != 0, dtype=np.bool_)

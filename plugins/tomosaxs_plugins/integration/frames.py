@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tomosaxs import Dataset, InputError, InputFile, Param
+from tomosaxs import Dataset, InputError, InputFile, Param, Scan
+from tomosaxs_plugins.integration.calibration_given import DESCRIPTION as CALIBRATION
 from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.frame_geometry import geometry_of, mask_of
 from tomosaxs_plugins.integration.per_frame import check_divisors
@@ -18,11 +20,21 @@ from tomosaxs_plugins.integration.pixel_images import dark_for, flat_for
 class FrameParameters:
     """Parameters of every step that integrates frames; the steps' classes derive from this one."""
 
-    calibration: Annotated[InputFile | None, Param("pyFAI .poni, or NeXus file with an NXdetector (DAWN)")] = None
+    calibration: Annotated[InputFile | dict[str, Any] | None, Param(CALIBRATION)] = None
     crop_offset: Annotated[
         tuple[int, int] | None, Param("detector row and column where stored frames begin", unit="px", ge=0)
     ] = None
-    mask: Annotated[InputFile | None, Param("mask file (.npy, .msk, EDF, TIFF, NeXus); non-zero is masked")] = None
+    mask: Annotated[
+        InputFile | list[InputFile] | None,
+        Param("mask file or files (.npy, .msk, EDF, TIFF, NeXus), all of them count"),
+    ] = None
+    mask_marks: Annotated[
+        Literal["masked", "used"],
+        Param("what a non-zero pixel of a mask file is; FIT2D's and NeXus' pixel_mask say so themselves"),
+    ] = "masked"
+    hot_pixels: Annotated[
+        InputFile | NDArray[Any] | None, Param("more pixels to leave out: ${hot} of a step find_hot_pixels, or a file")
+    ] = None
     mask_below: Annotated[float | None, Param("do not use values below this, frame by frame")] = None
     mask_above: Annotated[float | None, Param("do not use values above this, frame by frame")] = None
     mask_gaps: Annotated[
@@ -52,6 +64,8 @@ class FrameParameters:
         Param("divide by these: companions of the data (monitor, transmission) or numbers"),
     ] = None
 
+    _masked: str = field(default="", init=False, repr=False)
+
     def frames(self, dataset: Dataset, azimuths: tuple[float, float] | None = None) -> Frames:
         """Return what the frames of `dataset` need; `azimuths` (deg) is a sector outside of which pixels are masked.
 
@@ -67,19 +81,28 @@ class FrameParameters:
             self.sensor_thickness, self.sensor_attenuation,
         )  # fmt: skip
         dark = dark_for(dataset, self.dark, self.dark_scale, self.use_darks_and_flats)
-        mask = mask_of(dataset, geometry, offset, detector, self.mask, azimuths)
+        combined = mask_of(dataset, geometry, offset, detector, self.mask, azimuths, self.mask_marks, self.hot_pixels)
         if efficiency is not None:
-            mask |= ~(np.isfinite(efficiency) & (efficiency > 0))
+            combined = combined.joined("flat field", ~(np.isfinite(efficiency) & (efficiency > 0)))
+        if dark is not None:
+            combined = combined.joined("dark image", ~np.isfinite(dark.measured))
+        mask = combined.mask
+        if efficiency is not None:
             efficiency = np.where(mask, 1.0, efficiency)
         if dark is not None:
-            mask |= ~np.isfinite(dark.measured)
             dark = replace(dark, measured=np.where(mask, 0.0, dark.measured))
         if mask.all():
-            raise InputError("every pixel of the frames is masked")
+            raise InputError(f"every pixel of the frames is masked: {combined.describe()}")
+        self._masked = combined.describe()
         return Frames(
             geometry, shape, mask, self.solid_angle, self.polarization, self.polarization_angle,
             efficiency, dark, self.mask_below, self.mask_above, self.mask_gaps,
         )  # fmt: skip
+
+    def tell_mask(self, scan: Scan) -> None:
+        """Note in log and report how many pixels are masked, and by what."""
+        if self._masked:
+            scan.note(self._masked)
 
     def check_frames(self, dataset: Dataset) -> None:
         """Raise an `InputError` where parameters do not fit each other or the data; called before anything runs."""

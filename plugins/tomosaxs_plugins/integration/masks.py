@@ -5,8 +5,10 @@ Everywhere True means: do not use.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,66 @@ from tomosaxs_plugins.integration.geometry import DetectorGeometry
 Mask = NDArray[np.bool_]
 
 
-def read_mask(path: Path) -> Mask:
+@dataclass(frozen=True, eq=False)
+class CombinedMask:
+    """The union of several masks, and how many pixels each of them hides.
+
+    Parameters
+    ----------
+    mask : (rows, columns) bool array
+        True: do not use.
+    counts : mapping of str to int
+        Pixels that each source masks, by what it is called; a pixel may be in several.
+    """
+
+    mask: Mask
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def none(cls, shape: tuple[int, int]) -> CombinedMask:
+        """Return the mask that hides nothing."""
+        return cls(np.zeros(shape, dtype=np.bool_))
+
+    def joined(self, name: str, more: Mask) -> CombinedMask:
+        """Return the union with another mask of the same shape.
+
+        Raises
+        ------
+        ValueError
+            When the shapes differ.
+        """
+        if more.shape != self.mask.shape:
+            raise ValueError(f"{name} has {more.shape} pixels, the frames have {self.mask.shape}")
+        count = self.counts.get(name, 0) + int(np.count_nonzero(more))
+        return CombinedMask(self.mask | more, {**self.counts, name: count})
+
+    @property
+    def share(self) -> float:
+        """Share of the pixels that are masked."""
+        return float(np.count_nonzero(self.mask)) / max(self.mask.size, 1)
+
+    def describe(self) -> str:
+        """Return the share and what each source masks, in words."""
+        parts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        text = f"masked are {np.count_nonzero(self.mask)} of {self.mask.size} pixels ({self.share:.1%})"
+        return f"{text}: {parts}" if parts else text
+
+
+def read_mask(
+    path: Path, marks: Literal["masked", "used"] = "masked", shapes: Collection[tuple[int, int]] = ()
+) -> Mask:
     """Read a mask file: .npy, FIT2D .msk, NeXus/HDF5 (``pixel_mask`` or ``mask``), EDF, TIFF and the like.
 
-    Non-zero (and not finite) means masked; row 0 of the result is row 0 of the frames.
+    Row 0 of the result is row 0 of the frames. FIT2D's and NeXus' ``pixel_mask`` say themselves what is
+    masked: a bit that is set, whichever (gap, dead, noisy, ...). In other files a pixel that is neither 0 nor
+    False is marked; one that is not finite is always masked.
+
+    Parameters
+    ----------
+    marks : str
+        What a marked pixel is, where the format leaves it open: masked (pyFAI, silx), or used.
+    shapes : collection of (rows, columns), optional
+        Of several masks in a NeXus file the one of such a shape is taken.
 
     Raises
     ------
@@ -29,17 +87,23 @@ def read_mask(path: Path) -> Mask:
         When it cannot be read.
     """
     suffix = path.suffix.lower()
+    if suffix == ".msk":
+        return _fit2d(path)
     if suffix == ".npy":
         values = np.load(path, allow_pickle=False)
-    elif suffix == ".msk":
-        return _fit2d(path)
     elif suffix in (".nxs", ".h5", ".hdf5", ".hdf", ".nx"):
-        values = _hdf5(path)
+        values, coded = _hdf5(path, shapes)
+        if coded:
+            marks = "masked"
     else:
         values = _image(path)
     if values.ndim != 2:
         raise ValueError(f"{path}: a mask has two dimensions, this one has shape {values.shape}")
-    return np.asarray(~(values == 0), dtype=np.bool_)
+    marked = values != 0
+    if np.issubdtype(values.dtype, np.floating):
+        unknown = ~np.isfinite(values)
+        return np.asarray((marked if marks == "masked" else ~marked) | unknown, dtype=np.bool_)
+    return np.asarray(marked if marks == "masked" else ~marked, dtype=np.bool_)
 
 
 def _fit2d(path: Path) -> Mask:
@@ -58,22 +122,33 @@ def _fit2d(path: Path) -> Mask:
     return np.ascontiguousarray(bits[::-1, :columns], dtype=np.bool_)
 
 
-def _hdf5(path: Path) -> NDArray[Any]:
+def _hdf5(path: Path, shapes: Collection[tuple[int, int]]) -> tuple[NDArray[Any], bool]:
+    """Return the values of the one mask of a file, and whether it is NeXus' bit-coded ``pixel_mask``."""
     import h5py
 
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Any] = {}
 
     def visit(name: str, node: Any) -> None:
         named = name.rpartition("/")[2] in ("pixel_mask", "mask")
-        if named and isinstance(node, h5py.Dataset) and node.ndim == 2:
-            found[name] = node[()]
+        if named and isinstance(node, h5py.Dataset) and node.ndim >= 2:
+            found[name] = node
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    if len(found) != 1:
-        names = ", ".join(sorted(found)) or "none"
-        raise ValueError(f"{path}: exactly one 2-d dataset called pixel_mask or mask is needed; found {names}")
-    return next(iter(found.values()))
+        if len(found) > 1:
+            fitting = {name: node for name, node in found.items() if node.shape[-2:] in set(shapes)}
+            found = fitting if len(fitting) == 1 else found
+        if len(found) != 1:
+            names = ", ".join(sorted(found)) or "none"
+            raise ValueError(f"{path}: exactly one 2-d dataset called pixel_mask or mask is needed; found {names}")
+        name, node = next(iter(found.items()))
+        values = np.asarray(node[()])
+    coded = name.rpartition("/")[2] == "pixel_mask"
+    if values.ndim > 2:  # a mask a frame: what is masked in any of them
+        if not coded and values.size != values.shape[-2] * values.shape[-1]:
+            raise ValueError(f"{path}: {name} has shape {values.shape}: one mask for all frames is needed")
+        values = (values.reshape(-1, *values.shape[-2:]) != 0).any(axis=0)
+    return values, coded
 
 
 def _image(path: Path) -> NDArray[Any]:
