@@ -197,19 +197,19 @@ def write_poni(path: Path, shape: tuple[int, int]) -> Path:
 
 def test_calibration_and_stored_crop(tmp_path: Path):
     same = write_poni(tmp_path / "same.poni", (ROWS, COLUMNS))
-    own = AzimuthalIntegrate().settings(described()).geometry
-    given = AzimuthalIntegrate(calibration=same).settings(described()).geometry
+    own = AzimuthalIntegrate().settings(described()).frames.geometry
+    given = AzimuthalIntegrate(calibration=same).settings(described()).frames.geometry
     assert given.beam_centre == pytest.approx(own.beam_centre)
     assert given.wavelength * 1e10 == pytest.approx(own.wavelength * 1e10)
     large = write_poni(tmp_path / "large.poni", (100, 100))
     with pytest.raises(InputError, match=r"100 x 100.*40 x 60.*crop_offset"):
         AzimuthalIntegrate(calibration=large).settings(described())
-    part = AzimuthalIntegrate(calibration=large, crop_offset=(5, 7)).settings(described()).geometry
+    part = AzimuthalIntegrate(calibration=large, crop_offset=(5, 7)).settings(described()).frames.geometry
     assert part.beam_centre == pytest.approx((15, 3))
     cropped = described().select({"detector_y": slice(4, 30, 1)})
     part = AzimuthalIntegrate(calibration=large, crop_offset=(5, 7)).settings(cropped)
-    assert part.geometry.beam_centre == pytest.approx((11, 3))
-    assert part.shape == (26, COLUMNS)
+    assert part.frames.geometry.beam_centre == pytest.approx((11, 3))
+    assert part.frames.shape == (26, COLUMNS)
     with pytest.raises(InputError, match="do not fit"):
         AzimuthalIntegrate(calibration=large, crop_offset=(70, 7)).settings(described())
     with pytest.raises(InputError, match="step"):

@@ -56,7 +56,7 @@ def test_shares_of_a_pixel_add_up(splitting: str, bins: int):
         assert lookup.area.sum() == np.prod(SHAPE)
 
 
-@pytest.mark.parametrize("unit", ["q_nm^-1", "2theta_deg", "radius_mm"])
+@pytest.mark.parametrize("unit", ["q_nm^-1", "2theta_deg", "radius_mm", "d_nm"])
 @pytest.mark.parametrize("bins", [25, 150])
 def test_areas_against_many_sub_pixels(unit: str, bins: int):
     """Beam on the frame, strong tilt, pixels not square: 64 x 64 centres of sub-pixels as truth."""
@@ -65,7 +65,7 @@ def test_areas_against_many_sub_pixels(unit: str, bins: int):
     # truth is good to the sub-pixels that a line cuts: some 64 of 4096, mostly on either side alike
     assert np.abs(exact - brute).max() < 0.02
     assert np.sqrt(np.mean((exact - brute)[brute > 0] ** 2)) < 2e-3
-    assert np.abs(exact.sum(axis=0) - brute.sum(axis=0)).max() < 0.02
+    assert np.abs(exact.sum(axis=0) - brute.sum(axis=0)).max() < 0.03
 
 
 def test_a_ring_has_its_area():

@@ -13,13 +13,7 @@ from tomosaxs_plugins.integration.engine.errors import ErrorModel, error_model
 from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.masks import unusable_to_nan
 
-_UNITS = {
-    "q_nm^-1": "q_nm^-1",
-    "q_A^-1": "q_A^-1",
-    "2theta_deg": "2th_deg",
-    "2theta_rad": "2th_rad",
-    "radius_mm": "r_mm",
-}
+_UNITS = {"2theta_deg": "2th_deg", "2theta_rad": "2th_rad", "radius_mm": "r_mm"}  # all others have the same name
 
 
 def _integrator(settings: IntegrationSettings) -> Any:
@@ -115,7 +109,7 @@ class PyFAIBackend:
         return self._integrator.integrate1d(
             frame,
             settings.bins,
-            unit=_UNITS[settings.unit],
+            unit=_UNITS.get(settings.unit, settings.unit),
             radial_range=(settings.low, settings.high),
             mask=self._mask,
             variance=variance,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tomosaxs_plugins.integration.engine.vector import compiled
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
+from tomosaxs_plugins.integration.radial import RADIAL, RADIUS, SPACING, TWO_THETA, scale_of
 
 AREA_UNIT = 1 << 20
 """Shares by area are whole numbers of this fraction of a pixel: one millionth."""
@@ -29,6 +30,7 @@ SPLITTING = {"full": FULL, "bbox": BBOX, "no": NO, "subpixel": SUBPIXEL}
 NARROW = 4
 """Bins of a pixel that fit into the table; wider pixels are worked out apart."""
 
+_INFINITE = 1e12  # in place of 1 / sin(theta) at the beam: sums of it stay finite
 _CURVED = 3e-4  # sagitta of a line of equal coordinate, in pixels, above which a pixel is divided into cells
 _MOST_CELLS = 32  # along an edge; only the pixels around the beam get there
 
@@ -37,7 +39,7 @@ def place_of(geometry: DetectorGeometry, unit: str) -> NDArray[np.float64]:
     """Return the numbers that turn a row and a column (edge coordinates) into a radial coordinate.
 
     Laboratory positions of the origin, of a step along rows and of one along columns (three numbers each), kind of
-    coordinate (0: q, 1: 2 theta, 2: radius) and its scale.
+    coordinate (see `radial`) and its scale.
 
     Raises
     ------
@@ -46,16 +48,7 @@ def place_of(geometry: DetectorGeometry, unit: str) -> NDArray[np.float64]:
     """
     turn = geometry.rotation
     origin = -turn[:, 0] * geometry.poni1 - turn[:, 1] * geometry.poni2 + turn[:, 2] * geometry.distance
-    if unit == "radius_mm":
-        kind, scale = 2, 1e3
-    elif unit == "2theta_rad":
-        kind, scale = 1, 1.0
-    elif unit == "2theta_deg":
-        kind, scale = 1, 180 / np.pi
-    elif geometry.wavelength is None:
-        raise ValueError(f"unit {unit} needs the wavelength, which the calibration does not give")
-    else:
-        kind, scale = 0, 4 * np.pi / geometry.wavelength * (1e-9 if unit == "q_nm^-1" else 1e-10)
+    kind, scale = RADIAL[unit].kind, scale_of(geometry, unit)
     steps = turn[:, 0] * geometry.pixel1, turn[:, 1] * geometry.pixel2
     return np.concatenate([origin, *steps, [kind, scale]])
 
@@ -67,12 +60,15 @@ def radial_value(place: Any, row: float, column: float) -> float:
     y = place[1] + row * place[4] + column * place[7]
     z = place[2] + row * place[5] + column * place[8]
     off = np.sqrt(x * x + y * y)
-    if place[9] == 2:
+    if place[9] == RADIUS:
         return float(place[10] * off)
-    if place[9] == 1:
+    if place[9] == TWO_THETA:
         return float(place[10] * np.arctan2(off, z))
     length = np.sqrt(off * off + z * z)
-    return float(place[10] * off / np.sqrt(2 * length * (length + z)))
+    root = np.sqrt(2 * length * (length + z))
+    if place[9] == SPACING:
+        return float(place[10] * min(root / off, _INFINITE))
+    return float(place[10] * off / root)
 
 
 @compiled
