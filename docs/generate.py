@@ -27,6 +27,7 @@ from tomosaxs import registry  # noqa: E402
 from tomosaxs.cli.commands import tomosaxs as command_group  # noqa: E402
 from tomosaxs.cli.explain import example, parameter_rows, takes_and_gives  # noqa: E402
 from tomosaxs.declaration import spec_of  # noqa: E402
+from tomosaxs.entries import load_target  # noqa: E402
 from tomosaxs.hookspecs import HookSpecs  # noqa: E402
 from tomosaxs.patterns import PATTERNS  # noqa: E402
 from tomosaxs.plugin import PluginSpec  # noqa: E402
@@ -57,17 +58,17 @@ def pages() -> dict[str, str]:
     return made
 
 
-def shipped() -> dict[str, registry.PluginEntry]:
+def shipped() -> dict[str, tomosaxs.PluginEntry]:
     """Return the plugins that come with tomosaxs, without those of this machine's user."""
     return {name: entry for name, entry in registry.plugins().items() if entry.target.startswith(SHIPPED)}
 
 
 def declaration(name: str) -> PluginSpec:
     """Return what a shipped plugin declares, also where an optional package that it needs is not installed."""
-    return spec_of(registry.load_target(shipped()[name].target), name=name)
+    return spec_of(load_target(shipped()[name].target), name=name)
 
 
-def shipped_backends(plugin: str) -> dict[str, registry.BackendEntry]:
+def shipped_backends(plugin: str) -> dict[str, tomosaxs.BackendEntry]:
     """Return the backends that come with tomosaxs."""
     return {name: entry for name, entry in registry.backends(plugin).items() if entry.target.startswith(SHIPPED)}
 
@@ -92,11 +93,11 @@ def plugin_index() -> str:
     return _page(lines)
 
 
-def _plugin_rows(entries: Iterable[registry.PluginEntry]) -> list[tuple[str, ...]]:
+def _plugin_rows(entries: Iterable[tomosaxs.PluginEntry]) -> list[tuple[str, ...]]:
     return [(f"[{entry.name}](plugins/{entry.name}.md)", entry.summary, _needs(entry)) for entry in entries]
 
 
-def _needs(entry: registry.PluginEntry | registry.BackendEntry) -> str:
+def _needs(entry: tomosaxs.PluginEntry | tomosaxs.BackendEntry) -> str:
     return f"{', '.join(entry.needs)}: `{entry.install}`" if entry.needs else ""
 
 
@@ -138,6 +139,7 @@ def in_list(spec: PluginSpec) -> list[str]:
     """Return the lines of a list that use the plugin."""
     if spec.kind == "loader":
         lines = ["input:", "  scan:", f"    plugin: {spec.name}", "    path: scan.nxs"]
+        lines += ["    # several files: path: scan-*.nxs, or a list"] if spec.many_paths else []
         return lines + [f"    {p.name}: <{p.type_name()}>" for p in spec.parameters if p.required]
     if spec.kind == "saver":
         return ["output:", f"  plugin: {spec.name}"]
@@ -180,7 +182,7 @@ def commands_page() -> str:
     lines += _options(command_group, "tomosaxs")
     for name in command_group.list_commands(context):
         entry = registry.commands().get(name)  # also where an optional package that it needs is not installed
-        command = command_group.get_command(context, name) if entry is None else registry.load_target(entry.target)
+        command = command_group.get_command(context, name) if entry is None else load_target(entry.target)
         if command is not None:
             lines += _options(command, f"tomosaxs {name}")
     return _page(lines)
@@ -229,7 +231,7 @@ def hooks_page() -> str:
         function = getattr(HookSpecs, name)
         arguments = [p for p in inspect.signature(function).parameters if p != "self"]
         lines += [f"## {name}", "", f"    {name}({', '.join(arguments)})", "", inspect.getdoc(function) or "", ""]
-    for cls, example_text in ((registry.PluginEntry, "plugins"), (registry.BackendEntry, "backends")):
+    for cls, example_text in ((tomosaxs.PluginEntry, "plugins"), (tomosaxs.BackendEntry, "backends")):
         body, sections = split_docstring(inspect.getdoc(cls) or "")
         lines += [f"## tomosaxs.{cls.__name__}", "", f"What `register_{example_text}` returns. {body}", ""]
         lines += [line for name, text in sections for line in _section(name, text)] + [""]

@@ -26,6 +26,13 @@ def register_plugins() -> list[PluginEntry]:
             words="NeXus HDF5 nxs input mapping STXM fluorescence XRD SAXS tomography scan",
         ),
         PluginEntry(
+            "scattering_scan",
+            "tomosaxs_plugins.loaders.scattering_scan:scattering_scan",
+            "Load a scattering scan of any rank: NXsas, NXxrd, I22 and DAWN files, one file or one a rotation angle.",
+            kind="loader",
+            words="NeXus HDF5 nxs input SAXS WAXS raster map tomography snake missing aborted several files detector",
+        ),
+        PluginEntry(
             "array",
             "tomosaxs_plugins.loaders.array:array",
             "Load any HDF5 dataset of numbers, of any rank, with axes named here.",

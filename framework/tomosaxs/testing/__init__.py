@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tomosaxs.testing.contract import ContractError, check_plugin
     from tomosaxs.testing.examples import example_source
+    from tomosaxs.testing.i22_files import I22Settings, I22Truth, i22_scan, i22_scans
     from tomosaxs.testing.phantoms import Cylinder, Ellipsoid, Gaussian, Phantom, Shape, SoftEllipsoid
     from tomosaxs.testing.samples import packing, plateau_masks, plateau_phantom, random_phantom, smooth_phantom
     from tomosaxs.testing.saxs import SaxsSettings, SaxsTruth, saxs_map_scan
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "contract": ("ContractError", "check_plugin"),
     "examples": ("example_source",),
+    "i22_files": ("I22Settings", "I22Truth", "i22_scan", "i22_scans"),
     "phantoms": ("Cylinder", "Ellipsoid", "Gaussian", "Phantom", "Shape", "SoftEllipsoid"),
     "samples": ("packing", "plateau_masks", "plateau_phantom", "random_phantom", "smooth_phantom"),
     "saxs": ("SaxsSettings", "SaxsTruth", "saxs_map_scan"),
@@ -47,6 +49,8 @@ __all__ = [
     "Defects",
     "Ellipsoid",
     "Gaussian",
+    "I22Settings",
+    "I22Truth",
     "Instrument",
     "Phantom",
     "SaxsSettings",
@@ -56,6 +60,8 @@ __all__ = [
     "SoftEllipsoid",
     "check_plugin",
     "example_source",
+    "i22_scan",
+    "i22_scans",
     "micro_ct_scan",
     "packing",
     "plateau_masks",

@@ -20,6 +20,10 @@ from tomosaxs import InputError, did_you_mean
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
+class DamagedFile(InputError):
+    """A file that was cut off or destroyed: it exists, and nothing can be read of it, or not all."""
+
+
 class OpenFile:
     """An HDF5 file of this process, closed when the last reader that uses it is gone."""
 
@@ -68,21 +72,23 @@ def _open(path: Path) -> h5py.File:
         # Without a chunk cache HDF5 reads only the rows asked for of an uncompressed chunk; blocks are read once.
         return h5py.File(path, "r", rdcc_nbytes=0)
     except OSError as error:
-        raise InputError(f"{path} {_why_not(path, error)}") from None
+        kind, why = _why_not(path, error)
+        raise kind(f"{path} {why}") from None
 
 
-def _why_not(path: Path, error: OSError) -> str:
+def _why_not(path: Path, error: OSError) -> tuple[type[InputError], str]:
     with path.open("rb") as raw:
         head = raw.read(8)
     if not head:
-        return "is empty (0 bytes)"
+        return DamagedFile, "is empty (0 bytes)"
     if head != _SIGNATURE:
-        return f"is not a NeXus/HDF5 file (it begins with {head!r})"
+        kind = InputError if any(head) else DamagedFile  # zeros only: what a copy leaves that was broken off
+        return kind, f"is not a NeXus/HDF5 file (it begins with {head!r})"
     if "truncated" in str(error):
-        return f"is truncated: the file is shorter than its own record says; copy it again ({error})"
+        return DamagedFile, f"is truncated: the file is shorter than its own record says; copy it again ({error})"
     if "lock" in str(error):
-        return f"is being written by another program ({error})"
-    return f"is a damaged HDF5 file ({error})"
+        return InputError, f"is being written by another program ({error})"
+    return DamagedFile, f"is a damaged HDF5 file ({error})"
 
 
 @contextmanager
@@ -91,7 +97,7 @@ def damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, UnicodeError) as error:
-        raise InputError(f"{path} is damaged: {error}; copy the file again") from error
+        raise DamagedFile(f"{path} is damaged: {error}; copy the file again") from error
 
 
 def text_of(value: Any) -> str:
