@@ -324,3 +324,39 @@ def test_plots_of_single_images(folder: Path) -> None:
     plots = sorted((folder / "out").glob("*.svg"))
     assert [path.name for path in plots] == [f"scan_{number}.svg" for number in range(5)]
     assert "scan_3.tif" in plots[3].read_text()
+
+
+def test_results_beside_the_images(folder: Path) -> None:
+    for _ in range(2):  # the second time the first result lies among the images
+        assert run(folder, "--chi", out="images") == 0
+        assert len(bench.curves(folder / "images")) == 5
+
+
+def test_another_file_of_the_same_size_and_time_is_seen_as_new(folder: Path) -> None:
+    from tomosaxs_plugins.commands.integrate_places import ImagePlaces
+
+    places = ImagePlaces.named([str(folder / "images")])
+    before = places.scan()
+    path = folder / "images" / "scan_1.tif"
+    shutil.copy(folder / "images" / "scan_2.tif", folder / "other.tif")
+    os.utime(folder / "other.tif", ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    (folder / "other.tif").rename(path)
+    assert [path for path, stamp in places.scan().items() if before[path] != stamp] == [path]
+
+
+def test_counts_of_every_type(made: Path, folder: Path) -> None:
+    for number, kind in enumerate(("uint16", "int32", "uint32", "float32", "float64")):
+        tifffile.imwrite(folder / "images" / f"scan_{number}.tif", bench.frame(number).astype(kind))
+    tifffile.imwrite(folder / "images" / "scan_5.tif", bench.frame(1).astype("complex64"))
+    assert run(folder) == 0
+    found, good = bench.curves(folder / "out"), bench.curves(made / "out")
+    for name in good:  # counts are whole numbers below 2**24: every type holds them exactly
+        assert np.array_equal(found[name][0], good[name][0], equal_nan=True)
+    assert bench.problems(folder / "out") == {"scan_5.tif": "values of type complex64 are no counts"}
+
+
+def test_curves_that_cannot_be_written_are_named(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "scan_3.chi").mkdir()
+    with pytest.raises(InputError, match=r"the curves of .*scan_3.tif cannot be written"):
+        run(folder, "--chi")

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import __version__, registry
-from tomosaxs.dataset import Axis, Dataset
+from tomosaxs.dataset import ArrayReader, Axis, Dataset, Source
 from tomosaxs.errors import InputError, StepError
-from tomosaxs.plan.infer import core_of, outputs_of, resolve
+from tomosaxs.plan.infer import core_of, outputs_of, resolve, warnings_of
 from tomosaxs.plan.keys import backend_key, digest, shown_values, step_key, versions
 from tomosaxs.plan.memory import peak_memory
 from tomosaxs.plugin import Uncertain
@@ -164,6 +164,17 @@ class GrowingResult:
         shape = tuple(axis.size for axis in self._made.axes[1:])
         self._spool = Spool(self.folder / ".work" / "rows", shape, self._made.dtype, self._made.uncertainty)
         return self._made
+
+    def look(self, frames: NDArray[Any]) -> None:
+        """Let the step look at frames (n, ...) and tell what it warns of, in log and report."""
+        if self._frame is None:
+            raise RuntimeError("begin has to be called before look")
+        dataset = replace(
+            self._frame, axes=(Axis(self.axis, len(frames)), *self._frame.axes[1:]), dtype=np.dtype(frames.dtype)
+        )
+        for text in warnings_of(self.spec, dataset, Source(dataset, ArrayReader(frames)), self.values):
+            self.messages.append(f"{self.label}: {text}")
+            self.log(f"warning: {text}")
 
     def earlier_frames(self) -> tuple[int, ...] | None:
         """Return the shape of the frames of the result that lies in the folder; None where there is none."""

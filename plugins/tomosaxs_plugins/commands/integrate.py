@@ -66,7 +66,7 @@ def integrate(calibration: Path, images: tuple[str, ...], **options: Any) -> int
     shape = settings.frame_shape(given)
     places = ImagePlaces.named(images, options["recursive"])
     folder = settings.output_folder(options["output"], places)
-    places.leave_out = settings.no_images(given, folder)
+    places.leave_out = settings.no_images(given, folder, places)
     stop = threading.Event()
     growing = GrowingResult(
         folder, "azimuthal_integrate", given, loader="image_files", title="Azimuthal integration",

@@ -70,7 +70,12 @@ class Follower:
     def _fresh(self, found: dict[Path, Stamp]) -> dict[Path, Stamp]:
         """Return the files that are not in the result as they are now."""
         done = {path: (file.size, file.modified) for path, file in self.growing.files.items()}
-        return {path: stamp for path, stamp in found.items() if done.get(path) != stamp[:2]}
+        known = self.job.stamps
+        return {
+            path: stamp
+            for path, stamp in found.items()
+            if done.get(path) != stamp[:2] or known.get(path, stamp) != stamp  # another file of that name counts too
+        }
 
     def follow(self, interval: float, patience: float) -> None:
         """Take images as they become whole, until `stop` is set.

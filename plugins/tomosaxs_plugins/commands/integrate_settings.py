@@ -144,10 +144,11 @@ def output_folder(chosen: Path | None, places: ImagePlaces) -> Path:
     return Path.cwd() / f"{first.name if first.is_dir() else first.stem}_curves"
 
 
-def no_images(given: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Return what is never an image, wherever it lies."""
+def no_images(given: Mapping[str, Any], folder: Path, places: ImagePlaces) -> list[Path]:
+    """Return what is never an image, wherever it lies: calibration, mask, and the folder of the results."""
     files = [given[name] for name in ("calibration", "mask") if name in given]
-    return [path.resolve() for path in (*files, folder, folder / "result.nxs")]
+    named = any(place.path.resolve() == folder.resolve() for place in places.places)
+    return [path.resolve() for path in (*files, folder / "result.nxs", *([] if named else [folder]))]
 
 
 def curve_files(folder: Path, places: ImagePlaces, options: Mapping[str, Any]) -> CurveFiles | None:

@@ -20,7 +20,9 @@ from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
 
 BATCH = 8
 """Frames that are integrated side by side; files with more are read in parts."""
-_LARGE = 4 * BATCH
+_PART = 4 * BATCH
+_AT_ONCE = 1 << 28
+"""Bytes of the frames (as 32-bit numbers) that a thread holds, at most, unless one alone has more."""
 
 
 @dataclass(eq=False)
@@ -71,6 +73,7 @@ class Job:
         self.growing, self.shape, self.curve_files, self.threads, self.stop = growing, shape, curve_files, threads, stop
         self.stamps: dict[Path, Stamp] = {}
         self.unfinished: dict[Path, tuple[Stamp, str]] = {}
+        self.looked = False
         self.done = 0
         self.frames = 0
         self.made: Dataset | None = None
@@ -98,7 +101,7 @@ class Job:
             try:
                 while (waiting or pending) and not self.stop.is_set():
                     while waiting and len(pending) < 2 * self.threads:
-                        batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+                        batch = [waiting.popleft() for _ in range(min(self._most(BATCH), len(waiting)))]
                         pending.append(pool.submit(self._batch, batch))
                     for outcome in pending.popleft().result():
                         self._settle(outcome, pool)
@@ -106,6 +109,11 @@ class Job:
             finally:
                 for future in pending:
                     future.cancel()
+
+    def _most(self, frames: int) -> int:
+        """Return how many frames to hold at once, of a wished number."""
+        rows, columns = self.shape or (1, 1)
+        return max(1, min(frames, _AT_ONCE // (4 * rows * columns)))
 
     def _find_shape(self, path: Path, stamp: Stamp, waiting: deque[tuple[Path, Stamp]]) -> None:
         """Take the shape of the first image that is whole; those before it are done with."""
@@ -127,7 +135,11 @@ class Job:
             if outcome.frames is not None:
                 kinds.setdefault(outcome.frames.dtype, []).append(outcome)
         for same in kinds.values():
-            self._integrate(same)
+            try:
+                self._integrate(same)
+            except ValueError:  # of one of them
+                for outcome in same:
+                    self._integrate_alone(outcome)
         return outcomes
 
     def _read(self, path: Path, stamp: Stamp) -> Outcome:
@@ -148,6 +160,8 @@ class Job:
         return outcome
 
     def _check(self, found: Frames) -> None:
+        if found.dtype.kind not in "iufb":
+            raise Unusable(f"values of type {found.dtype} are no counts", whole=True)
         if found.shape[0] == 0:
             raise Unusable("it holds no frames yet", whole=False)
         if self.shape is not None and tuple(found.shape[1:]) != self.shape:
@@ -155,6 +169,12 @@ class Job:
             raise Unusable(
                 f"frames of {rows} x {columns} pixels, {self.shape[0]} x {self.shape[1]} are expected", whole=True
             )
+
+    def _integrate_alone(self, outcome: Outcome) -> None:
+        try:
+            self._integrate([outcome])
+        except ValueError as error:
+            outcome.frames, outcome.problem = None, str(error)
 
     def _integrate(self, outcomes: list[Outcome]) -> None:
         """Integrate the frames of several files together; a curve does not depend on the others."""
@@ -171,8 +191,12 @@ class Job:
     def _write_files(
         self, path: Path, curves: NDArray[Any], sigma: NDArray[Any] | None, first: int, count: int
     ) -> None:
-        if self.curve_files is not None and self.made is not None:
+        if self.curve_files is None or self.made is None:
+            return
+        try:
             self.curve_files.write(path, self.made.axes[-1], curves, sigma, first, count)
+        except OSError as error:
+            raise InputError(f"the curves of {path} cannot be written: {error}") from error
 
     def _settle(self, outcome: Outcome, pool: ThreadPoolExecutor | None) -> None:
         """Put an outcome into the result, or remember that the file was not whole."""
@@ -184,6 +208,18 @@ class Job:
             return
         rows = [] if outcome.curves is None else [self.growing.keep(outcome.curves, outcome.sigma)]
         self._record(outcome, rows)
+        if not outcome.problem:
+            self._look(outcome.path)
+
+    def _look(self, path: Path) -> None:
+        """Let the step look at the first usable image and warn, for instance of a beam outside of the mask."""
+        if self.looked:
+            return
+        self.looked = True
+        try:
+            self.growing.look(open_frames(path).read((slice(0, 1), slice(None), slice(None))))
+        except Unusable:  # it is gone or being overwritten: the next one will do
+            self.looked = False
 
     def _record(self, outcome: Outcome, rows: list[tuple[int, int]]) -> None:
         self.unfinished.pop(outcome.path, None)
@@ -213,18 +249,18 @@ class Job:
         checksum = pool.submit(checksum_of, path) if self.threads > 1 else None
         try:
             found = open_frames(path)
-            count = found.shape[0]
+            count, size = found.shape[0], self._most(_PART)
 
             def part(first: int) -> NDArray[Any]:
                 rest = slice(None), slice(None)
-                return np.ascontiguousarray(found.read((slice(first, min(first + _LARGE, count), 1), *rest)))
+                return np.ascontiguousarray(found.read((slice(first, min(first + size, count), 1), *rest)))
 
             with ThreadPoolExecutor(1) as ahead:
                 coming = ahead.submit(part, 0)
-                for first in range(0, count, _LARGE):
+                for first in range(0, count, size):
                     frames = coming.result()
-                    if first + _LARGE < count:
-                        coming = ahead.submit(part, first + _LARGE)
+                    if first + size < count:
+                        coming = ahead.submit(part, first + size)
                     curves, sigma = self.growing.compute(frames)
                     problems.add(_empty(curves))
                     self._write_files(path, curves, sigma, first, count)
@@ -240,6 +276,7 @@ class Job:
             return
         outcome.problem = "; ".join(sorted(filter(None, problems)))
         self._record(outcome, rows)
+        self._look(path)
 
 
 def _empty(curves: NDArray[Any]) -> str:
