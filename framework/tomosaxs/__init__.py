@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Selection,
         Source,
     )
+    from tomosaxs.entries import BackendEntry, CommandEntry, PluginEntry
     from tomosaxs.errors import InputError, ListError, Problem, StepError, Stop, TomosaxsError, did_you_mean
     from tomosaxs.hookspecs import hookimpl
     from tomosaxs.library import check, plan, run
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
         custom_pattern,
     )
     from tomosaxs.plugin import Estimate, Output, PluginError, Uncertain, estimator, loader, plugin, saver
-    from tomosaxs.registry import BackendEntry, CommandEntry, PluginEntry, backends
+    from tomosaxs.registry import backends
     from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.runner.growing import GrowingResult
@@ -53,6 +54,7 @@ _HOMES = {
         "ArrayReader", "Auxiliary", "Axis", "CroppedReader", "Dataset", "Quantity", "Reader", "Selection",
         "Source",
     ),
+    "entries": ("BackendEntry", "CommandEntry", "PluginEntry"),
     "errors": ("InputError", "ListError", "Problem", "StepError", "Stop", "TomosaxsError", "did_you_mean"),
     "hookspecs": ("hookimpl",),
     "library": ("check", "plan", "run"),
@@ -63,7 +65,7 @@ _HOMES = {
     ),
     "plugin": ("Estimate", "Output", "PluginError", "Uncertain", "estimator", "loader", "plugin", "saver"),
     "report.pictures": ("contact_sheet",),
-    "registry": ("BackendEntry", "CommandEntry", "PluginEntry", "backends"),
+    "registry": ("backends",),
     "result": ("Result", "SavedDataset"),
     "runner.growing": ("GrowingResult",),
     "runner.growing_rows": ("FileRows",),

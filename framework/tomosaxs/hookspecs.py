@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from tomosaxs.registry import BackendEntry, CommandEntry, PluginEntry
+    from tomosaxs.entries import BackendEntry, CommandEntry, PluginEntry
 
 hookspec = pluggy.HookspecMarker("tomosaxs")
 hookimpl = pluggy.HookimplMarker("tomosaxs")

@@ -1,4 +1,7 @@
-"""Names -> plugins, found through pluggy and imported only when used."""
+"""Names -> plugins, found through pluggy and imported only when used.
+
+What declarations need is imported late: asking for commands and names is quick.
+"""
 
 from __future__ import annotations
 
@@ -6,163 +9,22 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from tomosaxs.declaration import spec_of
+from tomosaxs.entries import BackendEntry, CommandEntry, PluginEntry, load_target
 from tomosaxs.errors import InputError, did_you_mean
 from tomosaxs.hookspecs import HookSpecs
-from tomosaxs.plugin import PluginError, PluginSpec, is_plugin
-from tomosaxs.plugin_files import import_file
+
+if TYPE_CHECKING:
+    from tomosaxs.plugin import PluginSpec
 
 GROUP = "tomosaxs"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class PluginEntry:
-    """One registered plugin.
-
-    Parameters
-    ----------
-    name : str
-        Name in lists.
-    target : str
-        ``module:attribute``; imported when the plugin is used.
-    summary : str
-        One line for ``tomosaxs list``.
-    needs : tuple of str
-        Import names of optional packages without which it cannot run.
-    install : str
-        How to get them.
-    kind : str
-        ``step``, ``estimator``, ``loader`` or ``saver``.
-    words : str
-        More words under which ``tomosaxs list WORD`` finds it.
-    """
-
-    name: str
-    target: str
-    summary: str
-    needs: tuple[str, ...] = ()
-    install: str = ""
-    kind: str = "step"
-    words: str = ""
-
-    def missing(self) -> str:
-        """Return why it cannot run and the cure, or an empty string."""
-        return missing_packages(self.needs, self.install)
-
-
-@dataclass(frozen=True)
-class BackendEntry:
-    """One implementation behind a plugin with a ``backend`` parameter.
-
-    Parameters
-    ----------
-    name : str
-        The word in the list.
-    plugin : str
-        The plugin it belongs to, for instance ``reconstruct``.
-    target : str
-        ``module:attribute`` of the implementation; what it must offer is up to the plugin.
-    summary, needs, install
-        As for `PluginEntry`.
-    """
-
-    name: str
-    plugin: str
-    target: str
-    summary: str
-    needs: tuple[str, ...] = ()
-    install: str = ""
-
-    def missing(self) -> str:
-        """Return why it cannot run and the cure, or an empty string."""
-        return missing_packages(self.needs, self.install)
-
-    def load(self) -> Any:
-        """Import and return the implementation.
-
-        Raises
-        ------
-        InputError
-            When a package it needs is not installed.
-        """
-        reason = self.missing()
-        if reason:
-            raise InputError(f"backend {self.name!r} of {self.plugin}: {reason}", parameter="backend")
-        return load_target(self.target)
-
-
-@dataclass(frozen=True)
-class CommandEntry:
-    """One command of a package: ``tomosaxs NAME``.
-
-    Parameters
-    ----------
-    name : str
-        The word on the command line.
-    target : str
-        ``module:attribute`` of a click command; imported when it is used.
-    summary, needs, install
-        As for `PluginEntry`.
-    """
-
-    name: str
-    target: str
-    summary: str
-    needs: tuple[str, ...] = ()
-    install: str = ""
-
-    def load(self) -> Any:
-        """Import and return the click command.
-
-        Raises
-        ------
-        InputError
-            When a package it needs is not installed, or the import fails.
-        """
-        reason = missing_packages(self.needs, self.install)
-        if reason:
-            raise InputError(f"command {self.name!r} {reason}")
-        return load_target(self.target)
-
-
-def missing_packages(needs: tuple[str, ...], install: str) -> str:
-    """Return which of the import names are not installed, and the cure, or an empty string."""
-    absent = []
-    for name in needs:
-        try:
-            found = importlib.util.find_spec(name) is not None
-        except (ImportError, ValueError):
-            found = False
-        if not found:
-            absent.append(name)
-    if not absent:
-        return ""
-    cure = f"; install with: {install}" if install else ""
-    return f"needs {', '.join(absent)}, which is not installed{cure}"
-
-
-def load_target(target: str) -> Any:
-    """Import ``module:attribute``.
-
-    Raises
-    ------
-    InputError
-        When the import fails; the reason is kept, it never vanishes.
-    """
-    module_name, _, attribute = target.partition(":")
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:
-        raise InputError(f"{target} could not be imported: {type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=1)
@@ -177,14 +39,23 @@ def manager() -> pluggy.PluginManager:
             _broken()[point.name] = f"package {point.name}: {type(error).__name__}: {error}"
     if "tomosaxs_plugins" not in [point.name for point in _entry_points()]:
         _register_from_checkout(found)
-    for path in sorted(user_folder().glob("*.py")) if user_folder().is_dir() else []:
+    files = sorted(user_folder().glob("*.py")) if user_folder().is_dir() else []
+    if files:
+        _register_files(found, files)
+    return found
+
+
+def _register_files(found: pluggy.PluginManager, files: list[Path]) -> None:
+    from tomosaxs.plugin import PluginError
+    from tomosaxs.plugin_files import import_file
+
+    for path in files:
         try:
             module = import_file(path)
         except (PluginError, InputError) as error:
             _broken()[str(path)] = str(error)
             continue
         found.register(module, name=str(path))
-    return found
 
 
 def _entry_points() -> list[importlib.metadata.EntryPoint]:
@@ -259,6 +130,9 @@ def _from_hook(hook: str, kind: type[T]) -> list[T]:
 
 
 def _entries_of_file(name: str, module: ModuleType) -> list[PluginEntry]:
+    from tomosaxs.declaration import spec_of
+    from tomosaxs.plugin import PluginError, is_plugin
+
     entries = []
     for attribute, value in vars(module).items():
         if is_plugin(value) and getattr(value, "__module__", "") == module.__name__:
@@ -335,6 +209,9 @@ def find(name: str, relative_to: Path | None = None) -> PluginSpec:
 
 
 def _checked_spec(target: Any, name: str = "") -> PluginSpec:
+    from tomosaxs.declaration import spec_of
+    from tomosaxs.plugin import PluginError, is_plugin
+
     if not is_plugin(target):
         raise InputError(f"{target!r} is not a plugin: decorate it with @plugin, @estimator, @loader or @saver")
     try:
@@ -344,6 +221,9 @@ def _checked_spec(target: Any, name: str = "") -> PluginSpec:
 
 
 def _from_file(name: str, folder: Path) -> PluginSpec:
+    from tomosaxs.plugin import is_plugin
+    from tomosaxs.plugin_files import import_file
+
     file_name, separator, attribute = name.rpartition(":")
     if not separator:
         raise InputError(f"{name!r}: write the file and the name in it, for instance ./{name}:my_filter")

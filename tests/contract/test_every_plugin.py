@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tomosaxs import registry
+from tomosaxs import BackendEntry, registry
 from tomosaxs.testing import check_plugin
 
 # Parameters to try, by plugin; the data are the example of the pattern of the plugin's first input.
@@ -38,6 +38,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "dead_time": [{"dead_time": 1e-3, "count_time": 3.0}, {"dead_time": 1e-5, "count_time": "monitor"}],
     "displaced_volume": [{"fraction": 0.25}, {"fraction": "monitor"}],
     "fill_missing": [{}],
+    "find_hot_pixels": [{}, {"frames": 5, "sigma": 4.0, "ring_width": 2.0, "mask": IMAGE, "mask_marks": "used"}],
     "find_open_beam": [{}, {"columns": 1}],
     "find_rotation_axis": [
         {"on_low_confidence": "warn"},
@@ -116,7 +117,7 @@ def _backends() -> list[Any]:
 
 
 @pytest.mark.parametrize(("plugin", "entry", "parameters"), _backends())
-def test_contract_of_every_backend(plugin: str, entry: registry.BackendEntry, parameters: dict[str, Any]) -> None:
+def test_contract_of_every_backend(plugin: str, entry: BackendEntry, parameters: dict[str, Any]) -> None:
     if entry.missing():
         pytest.skip(f"{entry.name} {entry.missing()}")
     chosen = {"backend": entry.name, **parameters}

@@ -11,9 +11,10 @@ import click
 import pytest
 
 import tomosaxs
-from tomosaxs import registry
+from tomosaxs import entries, registry
 from tomosaxs.cli.commands import tomosaxs as command_group
 from tomosaxs.demo import DEMOS
+from tomosaxs.entries import load_target
 from tomosaxs.hookspecs import HookSpecs
 from tomosaxs.process_list.build import TOP_KEYS
 from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
@@ -106,7 +107,7 @@ def test_public_name_is_described(name: str) -> None:
 def test_reference_does_not_depend_on_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     # pages are written on one machine and compared on another
     before = GENERATOR.pages()
-    monkeypatch.setattr(registry, "missing_packages", lambda needs, install: "not here" if needs else "")
+    monkeypatch.setattr(entries, "missing_packages", lambda needs, install: "not here" if needs else "")
     assert GENERATOR.pages() == before
 
 
@@ -154,7 +155,7 @@ def test_algorithms_of_backends_are_what_the_page_says() -> None:
     for name, entry in GENERATOR.shipped_backends("reconstruct").items():
         row = re.search(rf"^\| `{name}` \|([^|]*)\|", page, re.MULTILINE)
         assert row is not None, f"backend {name}"
-        assert set(re.findall(r"`(\w+)`", row[1])) == set(registry.load_target(entry.target).algorithms)
+        assert set(re.findall(r"`(\w+)`", row[1])) == set(load_target(entry.target).algorithms)
 
 
 def test_readme_and_its_two_commands() -> None:

@@ -44,8 +44,8 @@ def command(arguments: list[str]) -> dict[str, Any]:
 
 def loaded(entry: Any) -> str:
     """Import a plugin or backend; return why that does not work, or an empty text."""
+    from tomosaxs.entries import load_target
     from tomosaxs.errors import InputError
-    from tomosaxs.registry import load_target
 
     if entry.missing():
         return "missing: " + str(entry.missing())

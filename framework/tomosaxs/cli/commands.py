@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tomosaxs.registry import CommandEntry
+    from tomosaxs.entries import CommandEntry
 
 _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs import registry
+from tomosaxs.entries import PluginEntry
 from tomosaxs.errors import TomosaxsError
 from tomosaxs.parameters import Parameter
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.registry import PluginEntry
 
 _NAME = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 _NAMES = {"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}]}
