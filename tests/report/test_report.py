@@ -75,10 +75,10 @@ def test_a_whole_report(tmp_path):
     assert f"silx view {made.path}" in text
     assert "More & more" in text
     assert checker.count["em"] == 1
-    # three slices and the grey scale of the volume, the map of the curves
-    assert checker.count["image"] == 5
+    # three slices and the grey scale of the volume, three maps of the curves
+    assert checker.count["image"] == 7
     assert checker.count["img"] == 1
-    assert checker.count["path"] == 6  # mean and five curves
+    assert checker.count["path"] == 5  # mean, its band, and three curves
     assert checker.count["circle"] == 20  # the axis of every row
     for doi in made.citations:
         assert f"https://doi.org/{doi}" in text

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs.plugin import Estimate
+from tomosaxs.report.slices import with_units
 from tomosaxs.report.svg import line_chart, number_text
-from tomosaxs.report.views import with_units
 
 _PLACES = ("indices", "index", "positions", "rows")
 

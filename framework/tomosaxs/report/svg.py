@@ -166,9 +166,13 @@ def line_chart(
     points: bool = False,
     log: bool = False,
     level: float | None = None,
+    bands: Sequence[NDArray[Any] | None] = (),
     size: tuple[float, float] = (520, 260),
 ) -> str:
-    """Return curves (or points) of (name, x, y); what is not finite makes a gap."""
+    """Return curves (or points) of (name, x, y); what is not finite makes a gap.
+
+    `bands` has, for every curve, half the height of a band around it, or None.
+    """
     across = _span(labels[0], np.concatenate([x for _, x, _ in series]), False)
     everything = np.concatenate([np.asarray(y, dtype=np.float64) for _, _, y in series])
     if level is not None and math.isfinite(level):
@@ -181,8 +185,12 @@ def line_chart(
     if level is not None and math.isfinite(level):
         at_level = float(canvas.y(up.place(level)))
         canvas.line(canvas.left, at_level, canvas.left + canvas.width, at_level, "level")
-    for number, (name, x, y) in enumerate(series):
+    for number, ((name, x, y), half) in enumerate(zip(series, [*bands, *[None] * len(series)], strict=False)):
         colour = COLOURS[number % len(COLOURS)]
+        if half is not None:
+            canvas.parts.append(
+                _band(canvas, (across, up), np.asarray(x), np.asarray(y, dtype=np.float64), half, colour)
+            )
         at = canvas.x(across.place(x)), canvas.y(np.clip(up.place(np.asarray(y, dtype=np.float64)), 0, 1))
         canvas.parts.append(_dots(*at, colour) if points else _path(*at, colour))
         if named:
@@ -223,6 +231,26 @@ def _path(x: NDArray[Any], y: NDArray[Any], colour: str) -> str:
         commands.append(f"{'L' if pen_down else 'M'}{one:.1f} {other:.1f}")
         pen_down = True
     return f'<path class="curve" stroke="{colour}" d="{"".join(commands)}"/>'
+
+
+def _band(
+    canvas: _Canvas, spans: tuple[Span, Span], x: NDArray[Any], y: NDArray[Any], half: NDArray[Any], colour: str
+) -> str:
+    """Return the area between y - half and y + half, a piece for every run of finite values."""
+    across, up = spans
+    usable = np.isfinite(x) & np.isfinite(y) & np.isfinite(half)
+    if up.log:
+        usable &= y > 0
+    low = np.maximum(y - half, up.low) if up.log else y - half
+    left = canvas.x(across.place(x))
+    bottom, top = (canvas.y(np.clip(up.place(edge), 0, 1)) for edge in (low, y + half))
+    pieces = []
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], usable, [False]]).astype(int)))
+    for first, last in zip(ends[::2], ends[1::2], strict=True):
+        there = [f"{left[at]:.1f} {top[at]:.1f}" for at in range(first, last)]
+        back = [f"{left[at]:.1f} {bottom[at]:.1f}" for at in range(last - 1, first - 1, -1)]
+        pieces.append("M" + "L".join([*there, *back]) + "Z")
+    return f'<path fill="{colour}" fill-opacity="0.2" d="{"".join(pieces)}"/>' if pieces else ""
 
 
 def _dots(x: NDArray[Any], y: NDArray[Any], colour: str) -> str:
