@@ -103,6 +103,15 @@ def register_plugins() -> list[PluginEntry]:
             words="SAXS WAXS XRD powder q curve radial pyFAI DAWN calibration poni",
         ),
         PluginEntry(
+            "find_hot_pixels",
+            "tomosaxs_plugins.integration.find_hot_pixels:FindHotPixels",
+            "Find hot, dead and constant pixels by sigma clipping of the mean frame, ring by ring.",
+            needs=("scipy",),
+            install="pip install scipy",
+            kind="estimator",
+            words="mask bad pixels sigma clip zinger SAXS WAXS detector",
+        ),
+        PluginEntry(
             "normalise_by_monitor",
             "tomosaxs_plugins.corrections.normalise_by_monitor:normalise_by_monitor",
             "Divide by the monitor, point by point or frame by frame.",

@@ -35,6 +35,7 @@ AFFECTED: dict[str, set[str]] = {
     "pyFAI": {"azimuthal_integrate: pyfai"},
     "scipy": {
         "azimuthal_integrate: pyfai",
+        "find_hot_pixels",
         "find_rotation_axis",
         "reconstruct: astra",
         "reconstruct: tomopy",
