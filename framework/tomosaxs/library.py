@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from tomosaxs.communicator import Communicator, world
 from tomosaxs.errors import InputError, ListError, TomosaxsError
@@ -111,6 +111,7 @@ def run(
     keep_work: bool = False,
     log: Log | None = None,
     threads: int = 0,
+    checksums: Literal["auto", "full", "sampled"] = "auto",
 ) -> Result:
     """Run a process list; under ``mpirun`` every rank calls this alike.
 
@@ -124,6 +125,9 @@ def run(
         Keep intermediate data after success.
     log : callable, optional
         Receives every line of the log; default standard error.
+    checksums : {"auto", "full", "sampled"}
+        Of the inputs, sha256: of all bytes, or of the size and of samples spread over the file. ``auto``: all bytes of
+        files up to 1 GiB, of larger ones samples.
 
     Returns
     -------
@@ -153,6 +157,7 @@ def run(
         log=writer if writer is not None else _silent,
         threads=threads,
         keep_work=keep_work,
+        checksums=checksums,
     )
     try:
         return running()

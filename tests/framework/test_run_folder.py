@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -167,3 +168,23 @@ def test_files_of_savers_do_not_replace_each_other(
     with pytest.raises(StepError, match=message):
         run(f"same}}\noutput:\n  - {{plugin: {tmp_path}/own.py:{saver}")
     assert not (tmp_path / "out" / "result.nxs").exists()
+
+
+def test_checksums_of_all_or_of_samples(tmp_path: Path) -> None:
+    """Small files whole; by samples a changed size or a changed sample is seen."""
+    file = tmp_path / "scan.nxs"
+
+    def told(content: bytes, extent: Any) -> str:
+        file.write_bytes(content)
+        sums = Checksums([file], extent)
+        sums.start(True)
+        return sums.wait()[file]
+
+    content = bytes(range(256)) * 40000
+    assert told(content, "auto") == told(content, "full") == hashlib.sha256(content).hexdigest()
+    sampled = told(content, "sampled")
+    assert sampled.startswith("sampled:")
+    assert sampled == told(content, "sampled")
+    assert sampled != told(content + b"0", "sampled")
+    assert sampled != told(b"1" + content[1:], "sampled")
+    assert sampled != told(content[:-1] + b"1", "sampled")

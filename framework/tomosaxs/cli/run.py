@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -67,6 +67,13 @@ def _threads(text: str) -> int:
 )
 @click.option("--block", type=click.IntRange(min=1), help="Slices a block; default from the memory.")
 @click.option("--keep-work", is_flag=True, help="Keep intermediate data after success.")
+@click.option(
+    "--checksums",
+    type=click.Choice(["auto", "full", "sampled"]),
+    default="auto",
+    show_default=True,
+    help="Of the inputs: of all bytes, or of samples; auto: samples of files over 1 GiB.",
+)
 def run(
     process_list: Path,
     inputs: tuple[str, ...],
@@ -77,6 +84,7 @@ def run(
     memory: str | None,
     block: int | None,
     keep_work: bool,
+    checksums: Literal["auto", "full", "sampled"],
     debug: bool,
 ) -> int:
     """Run a process list; start it under mpirun to use several ranks.
@@ -102,6 +110,7 @@ def run(
         memory=bytes_of(memory),
         block=block,
         keep_work=keep_work,
+        checksums=checksums,
         threads=_threads(os.environ.get("OMP_NUM_THREADS", "")),
     )
     return 0

@@ -15,7 +15,7 @@ from tomosaxs.plan import Node, Plan
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
-from tomosaxs.runner.checksums import Checksums
+from tomosaxs.runner.checksums import Checksums, Extent
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
 from tomosaxs.runner.folder import (
@@ -50,11 +50,13 @@ class Run:
         Use what an earlier run finished.
     keep_work : bool
         Keep intermediate data after success.
+    checksums : {"auto", "full", "sampled"}
+        How much of the inputs their checksums are of.
     """
 
     def __init__(
         self, plan: Plan, comm: Communicator, folder: Path, *, resume: bool, log: Log, threads: int,
-        keep_work: bool = False,
+        keep_work: bool = False, checksums: Extent = "auto",
     ) -> None:  # fmt: skip
         self.plan, self.comm, self.folder, self.resume, self.threads = plan, comm, folder, resume, threads
         self.keep_work = keep_work
@@ -63,7 +65,7 @@ class Run:
         self.started = datetime.datetime.now(datetime.timezone.utc)
         self.clock = time.perf_counter()
         self.context = Context(plan, comm, folder, log, hooks=manager().hook)
-        self.sums = Checksums(self._files())
+        self.sums = Checksums(self._files(), checksums)
 
     def _files(self) -> list[Path]:
         return [path for each in self.plan.inputs for path in (each.source.files or each.checked.paths)]
