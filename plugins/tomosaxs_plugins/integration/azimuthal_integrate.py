@@ -25,10 +25,13 @@ from tomosaxs_plugins.integration.backends import IntegrationBackend, Integratio
 from tomosaxs_plugins.integration.frame_geometry import geometry_of
 from tomosaxs_plugins.integration.frames import FrameParameters
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
-from tomosaxs_plugins.integration.per_frame import BadFrames, check_error_model, divisors
+from tomosaxs_plugins.integration.look_at_frames import look_at_frames
+from tomosaxs_plugins.integration.per_frame import BadFrames, check_error_model, divisors, resolved_error_model
 from tomosaxs_plugins.integration.radial import RADIAL, RadialUnit, bin_centres, full_range
+from tomosaxs_plugins.reconstruction.parallel import thread_count
 
 _PREFERRED = ("tomosaxs", "pyfai")
+_AT_WORK = 8  # frames of a thread at a time
 
 
 def radial_range(
@@ -87,7 +90,8 @@ def _shape(
     low, high = radial_range(geometry, geometry.shape or (0, 0), unit, range)
     kind = RADIAL[unit]
     axis = Axis(kind.axis, bins, bin_centres(low, high, bins), kind.units)
-    return Output((axis,), dtype="float32", label="intensity", units="", uncertainty=error_model != "none")
+    known = resolved_error_model(error_model, dataset) != "none"
+    return Output((axis,), dtype="float32", label="intensity", units="", uncertainty=known)
 
 
 def _check(dataset: Dataset, **parameters: Any) -> dict[str, Any]:
@@ -99,32 +103,46 @@ def _check(dataset: Dataset, **parameters: Any) -> dict[str, Any]:
         for name, value in (("splitting", "subpixel"), ("average", "mean_of_ratios")):
             if parameters[name] == value:
                 raise InputError(f"backend pyfai has no {name}: {value}; take backend: tomosaxs", parameter=name)
-    return {"backend": backend}
+    return {"backend": backend, "error_model": resolved_error_model(parameters["error_model"], dataset)}
 
 
-def _memory(slices: int, dataset: Dataset, *, bins: int = 1000, **_: Any) -> float:
+def _memory(slices: int, dataset: Dataset, *, bins: int = 1000, error_model: str = "auto", **_: Any) -> float:
     rows, columns = dataset.axis("detector_y").size, dataset.axis("detector_x").size
     # a float copy of each frame, and once: corner positions and tables, which grow with the bins of a pixel
     bins_of_a_pixel = 2 + 1.5 * bins / float(np.hypot(rows, columns))
-    return float(rows * columns * (slices * (dataset.dtype.itemsize + 9) + 80 + 60 * bins_of_a_pixel))
+    a_pixel = slices * (dataset.dtype.itemsize + 9) + 80 + 60 * bins_of_a_pixel
+    if resolved_error_model(error_model, dataset) not in ("none", "poisson", "azimuthal"):
+        a_pixel += min(slices, _AT_WORK * thread_count()) * 2 * 8  # variances of the frames at work
+    return float(rows * columns * a_pixel)
 
 
 @plugin(
     name="azimuthal_integrate",
     shape=_shape,
     check=_check,
+    look=look_at_frames,
     memory=_memory,
     cite="10.1107/S1600576715004306",
     uncertainty=True,
 )
 @dataclass
 class AzimuthalIntegrate(FrameParameters):
-    """Integrate every diffraction pattern over the azimuth: intensity against q, 2 theta or radius.
+    """Integrate every diffraction pattern over the azimuth: intensity against q, 2 theta, radius or d.
 
-    Intensity is the sum of the counts of a bin over the sum of the weights of its pixels (area inside the bin,
-    polarisation, solid angle), in counts a pixel; NaN where a bin has no usable pixel. Bins are equal and
-    known before anything is read; without `range` they reach from the smallest to the largest value at the
-    frames' pixel corners.
+    Intensity is the sum of the counts of a bin, less dark counts, over the sum of the weights of its pixels (area
+    inside the bin times flat field, absorption by the sensor, polarisation, solid angle), in counts a pixel, divided
+    by what `normalise` lists; NaN where a bin has no usable pixel. All of this happens in one pass over the counts.
+    Bins are equal and known before anything is read; without `range` they reach from the smallest to the largest
+    value at the frames' pixel corners (of d, to ten times the smallest: towards the beam d has no end).
+
+    With an error model the curves carry standard uncertainties: ``poisson`` (variance of a pixel: its counts),
+    ``azimuthal`` (from the spread in a bin), ``data`` (those the frames carry), or the variance as an expression of
+    the counts I, for instance ``I / 0.8 + 25``. Dark counts add the variance of their own by the same rule (not with
+    ``data``; ``azimuthal`` sees it anyway); it is that of a mean of as many dark frames as the file holds. A pixel that
+    several bins share makes them vary together: take splitting ``no`` where bins must be independent.
+
+    A frame that was not measured, has no usable pixel or no usable value to normalise by becomes NaN; the others go
+    on, and log and report count the bad ones and name the first few.
 
     Without `calibration` the geometry is the one the scan's own file states, for a detector square to the
     beam. A crop of the loader is taken into account; `crop_offset` is for frames that were already cropped
@@ -151,8 +169,9 @@ class AzimuthalIntegrate(FrameParameters):
         Param("corrected pixels weigh by what they can count (lower noise), or all the same (as saxsdog does)"),
     ] = "ratio_of_sums"
     error_model: Annotated[
-        str, Param("none, poisson, azimuthal (spread in a bin), data (those of the frames), or variance of counts I")
-    ] = "none"
+        str,
+        Param("none, poisson, azimuthal, data, or variance as an expression of the counts I; auto: data or none"),
+    ] = "auto"
 
     _engine: IntegrationBackend | None = field(default=None, init=False, repr=False)
     _bad: BadFrames = field(default_factory=BadFrames, init=False, repr=False)
@@ -161,9 +180,10 @@ class AzimuthalIntegrate(FrameParameters):
         """Return what the backend is told, or raise an `InputError` that says what does not fit."""
         frames = self.frames(dataset, self.azimuth_range)
         low, high = radial_range(frames.geometry, frames.shape, self.unit, self.range)
-        check_error_model(self.error_model, dataset)
+        errors = resolved_error_model(self.error_model, dataset)
+        check_error_model(errors, dataset)
         return IntegrationSettings(
-            frames, self.bins, low, high, self.unit, self.splitting, self.error_model, self.oversampling, self.average
+            frames, self.bins, low, high, self.unit, self.splitting, errors, self.oversampling, self.average
         )
 
     def setup(self, dataset: Dataset) -> None:
@@ -176,25 +196,19 @@ class AzimuthalIntegrate(FrameParameters):
     def with_uncertainty(
         self, data: DiffractionPatterns, scan: Scan
     ) -> tuple[AzimuthalProfiles, AzimuthalProfiles | None]:
-        """Return curves and their standard uncertainties (None with `error_model` none), (n, bins) each."""
+        """Return curves and their standard uncertainties (None without an error model), (n, bins) each."""
         if self._engine is None:
             self.setup(scan.dataset)
         assert self._engine is not None
         self.tell_mask(scan)
-        curves, sigmas = self._integrated(data, scan)
+        from_data = resolved_error_model(self.error_model, scan.dataset) == "data"
+        given = (data, scan.uncertainty) if from_data else (data,)
+        curves, sigmas = self._engine.integrate(*given)
+        factor = 1.0 / divisors(scan, self.normalise, self._bad)
+        factor[self._bad.missing(scan)] = np.nan
         self._bad.without_curve(scan, curves)
-        if self.normalise is None:
-            return curves, sigmas
-        factor = 1.0 / divisors(scan, self.normalise, self._bad)[:, None]
-        return (curves * factor).astype(curves.dtype), None if sigmas is None else (sigmas * factor).astype(
-            sigmas.dtype
-        )
-
-    def _integrated(self, data: DiffractionPatterns, scan: Scan) -> tuple[Any, Any]:
-        assert self._engine is not None
-        if self.error_model != "data":
-            return self._engine.integrate(data)
-        return self._engine.integrate(data, scan.uncertainty)
+        curves = (curves * factor[:, None]).astype(curves.dtype)
+        return curves, None if sigmas is None else (sigmas * factor[:, None]).astype(curves.dtype)
 
     def __call__(self, data: DiffractionPatterns, scan: Scan) -> AzimuthalProfiles:
         """Return curves (n, bins) of frames (n, rows, columns); with an error model as `Uncertain`."""

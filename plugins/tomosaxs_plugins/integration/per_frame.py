@@ -42,6 +42,13 @@ def check_divisors(dataset: Dataset, normalise: str | float | list[str | float] 
         check_values(dataset, "normalise", each)
 
 
+def resolved_error_model(text: str, dataset: Dataset) -> str:
+    """Return the error model; ``auto`` is ``data`` where the data carry uncertainties, else ``none``."""
+    if text != "auto":
+        return text
+    return "data" if dataset.uncertainty else "none"
+
+
 def check_error_model(text: str, dataset: Dataset) -> None:
     """Refuse an error model that does not exist, or that needs uncertainties which the data do not carry.
 
@@ -97,12 +104,11 @@ class BadFrames:
         return np.broadcast_to(absent, (len(scan.index),))
 
     def without_curve(self, scan: Scan, values: NDArray[Any]) -> None:
-        """Note the frames of which nothing came out: `values` (n, ...) are all NaN."""
+        """Note the frames that were not measured, and those of which nothing came out: `values` (n, ...) all NaN."""
         empty = np.isnan(values.reshape(len(values), -1)).all(axis=1)
-        if empty.any():
-            absent = self.missing(scan)
-            self.tell(scan, empty & absent, "not measured")
-            self.tell(scan, empty & ~absent, "no usable pixel")
+        absent = self.missing(scan)
+        self.tell(scan, absent, "not measured")
+        self.tell(scan, empty & ~absent, "no usable pixel")
 
 
 def place(scan: Scan, at: int) -> str:

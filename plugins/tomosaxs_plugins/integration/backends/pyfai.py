@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,26 @@ from tomosaxs_plugins.integration.masks import unusable_to_nan
 _UNITS = {"2theta_deg": "2th_deg", "2theta_rad": "2th_rad", "radius_mm": "r_mm"}  # all others have the same name
 
 
-def _integrator(settings: IntegrationSettings) -> Any:
-    """Return a pyFAI integrator for the geometry, without pyFAI's advice on stderr."""
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep pyFAI's advice off the terminal; errors stay."""
     logger = logging.getLogger("pyFAI")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _integrator(settings: IntegrationSettings) -> Any:
+    """Return a pyFAI integrator for the geometry."""
+    with _without_advice():
         import pyFAI
 
         pyFAI.use_opencl = False  # a GPU would need another kind of reproducibility; asked for by nobody yet
         from pyFAI.detectors import Detector
         from pyFAI.integrator.azimuthal import AzimuthalIntegrator
-    finally:
-        logger.setLevel(level)
     geometry = settings.frames.geometry
     detector = Detector(geometry.pixel1, geometry.pixel2, max_shape=settings.frames.shape, orientation=3)
     return AzimuthalIntegrator(
@@ -89,7 +98,8 @@ class PyFAIBackend:
         for number, frame in enumerate(unusable_to_nan(frames, given.below, given.above, given.gaps)):
             # compiled code that refuses read-only memory: a block may be part of a memory map
             image = np.require(frame, requirements=("C", "W"))
-            found = self._one(image, settings, None if uncertainties is None else uncertainties[number])
+            with _without_advice():
+                found = self._one(image, settings, None if uncertainties is None else uncertainties[number])
             used = np.asarray(found.sum_normalization) > 0
             curves[number, used] = np.asarray(found.intensity)[used]
             if sigmas is not None:
@@ -120,9 +130,12 @@ class PyFAIBackend:
 
 
 def _polarization(frames: Frames) -> Any:
-    """Return degree of polarisation and its direction, for which pyFAI counts azimuths clockwise, in rad."""
+    """Return degree of polarisation and its direction.
+
+    pyFAI counts azimuths clockwise and adds the direction to them (rad), so that it has the sign of ours.
+    """
     if frames.polarization is None or frames.polarization_angle == 0:
         return frames.polarization
     from pyFAI.containers import PolarizationDescription
 
-    return PolarizationDescription(frames.polarization, -np.radians(frames.polarization_angle))
+    return PolarizationDescription(frames.polarization, np.radians(frames.polarization_angle))

@@ -10,8 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.scattering.expressions import evaluate, names_in, unknown
-
 NAMED = ("none", "poisson", "azimuthal", "data")
 """Error models that have a name; any other text is an expression of the counts I."""
 
@@ -95,6 +93,12 @@ def error_model(text: str) -> ErrorModel:
         return ErrorModel("counts")
     if text == "data":
         return ErrorModel("given")
+    try:
+        from tomosaxs_plugins.scattering.expressions import evaluate, names_in, unknown
+    except ImportError:
+        raise ValueError(
+            f"error_model {text!r}: {', '.join(NAMED)} exist; an expression needs numexpr: pip install numexpr"
+        ) from None
     strange = unknown(names_in(text), ("I",))
     if strange:
         raise ValueError(
