@@ -12,6 +12,7 @@ from tomosaxs import Dataset, InputError, InputFile, Param, Scan
 from tomosaxs_plugins.integration.calibration_given import DESCRIPTION as CALIBRATION
 from tomosaxs_plugins.integration.engine.frames import Frames
 from tomosaxs_plugins.integration.frame_geometry import geometry_of, mask_of
+from tomosaxs_plugins.integration.masks import CombinedMask
 from tomosaxs_plugins.integration.per_frame import check_divisors
 from tomosaxs_plugins.integration.pixel_images import dark_for, flat_for
 
@@ -64,7 +65,7 @@ class FrameParameters:
         Param("divide by these: companions of the data (monitor, transmission) or numbers"),
     ] = None
 
-    _masked: str = field(default="", init=False, repr=False)
+    _combined: CombinedMask | None = field(default=None, init=False, repr=False)
 
     def frames(self, dataset: Dataset, azimuths: tuple[float, float] | None = None) -> Frames:
         """Return what the frames of `dataset` need; `azimuths` (deg) is a sector outside of which pixels are masked.
@@ -93,16 +94,26 @@ class FrameParameters:
             dark = replace(dark, measured=np.where(mask, 0.0, dark.measured))
         if mask.all():
             raise InputError(f"every pixel of the frames is masked: {combined.describe()}")
-        self._masked = combined.describe()
+        self._combined = combined
         return Frames(
             geometry, shape, mask, self.solid_angle, self.polarization, self.polarization_angle,
             efficiency, dark, self.mask_below, self.mask_above, self.mask_gaps,
         )  # fmt: skip
 
+    @property
+    def masked_share(self) -> float:
+        """Share of the pixels that the last call of `frames` masked."""
+        return self._combined.share if self._combined is not None else 0.0
+
+    @property
+    def masked_text(self) -> str:
+        """How many pixels the last call of `frames` masked, and by what; empty before."""
+        return self._combined.describe() if self._combined is not None else ""
+
     def tell_mask(self, scan: Scan) -> None:
         """Note in log and report how many pixels are masked, and by what."""
-        if self._masked:
-            scan.note(self._masked)
+        if self.masked_text:
+            scan.note(self.masked_text)
 
     def check_frames(self, dataset: Dataset) -> None:
         """Raise an `InputError` where parameters do not fit each other or the data; called before anything runs."""
