@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 
 from tomosaxs.errors import InputError
 
-
 Extent: TypeAlias = Literal["auto", "full", "sampled"]
 """How much of a file its checksum is of; ``auto``: all of it up to `WHOLE_UP_TO`."""
 WHOLE_UP_TO = 1 << 30
@@ -42,9 +41,7 @@ class Checksums:
     def _run(self) -> None:
         for path in self.files:
             try:
-                size = self.before[path][0]
-                whole = self.extent == "full" or (self.extent == "auto" and size <= WHOLE_UP_TO)
-                self.sums[path] = _whole(path) if whole else _sampled(path, size)
+                self.sums[path] = checksum_of(path, self.before[path][0], self.extent)
             except OSError as error:
                 self.fault = f"input {path} cannot be read to its end: {error}"
                 return
@@ -65,6 +62,12 @@ class Checksums:
             if _stamp(path) != before:
                 raise InputError(f"input {path} changed while it was read; run again once it is complete")
         return self.sums
+
+
+def checksum_of(path: Path, size: int, extent: Extent = "auto") -> str:
+    """Return the checksum of a file of `size` bytes."""
+    whole = extent == "full" or (extent == "auto" and size <= WHOLE_UP_TO)
+    return _whole(path) if whole else _sampled(path, size)
 
 
 def _whole(path: Path) -> str:
