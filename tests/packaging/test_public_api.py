@@ -28,6 +28,9 @@ FRAMEWORK = ROOT / "framework" / "tomosaxs"
 KERNELS = (
     "centring/consensus.py", "centring/correlation.py", "centring/line.py", "centring/metric.py",
     "centring/opposite.py", "centring/row.py", "centring/rows.py", "centring/spectrum.py", "centring/vo.py",
+    "curves/chi.py", "curves/compare.py", "curves/curve.py", "curves/nexus.py", "curves/plot.py", "curves/read.py",
+    "curves/text.py", "integration/frame_lines.py", "integration/frame_picture.py", "integration/picture_shades.py",
+    "integration/report_regions.py",
     "corrections/kernels.py", "integration/geometry.py", "integration/masks.py", "integration/radial.py",
     "reconstruction/angles.py", "reconstruction/backprojection.py", "reconstruction/filters.py",
     "reconstruction/grid.py", "reconstruction/lanes.py", "reconstruction/parallel.py",

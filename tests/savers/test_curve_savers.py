@@ -59,6 +59,24 @@ def test_names_of_the_images(tmp_path, names, expected):
     assert [path.stem for path in chi(made, tmp_path)] == expected
 
 
+def test_names_of_the_images_of_a_cropped_raster(tmp_path):
+    # files count along y, then x; a crop took x 1 and 2 of 3, and a step put x first
+    axes = (
+        Axis("x", 2, None, "", np.array([1, 2]), 3), Axis("y", 2, None, "", np.array([0, 1]), 2),
+        Axis("q", 20, Q, "nm^-1"),
+    )  # fmt: skip
+    made = result(tmp_path, saved(tmp_path, "curves", np.ones((2, 2, 20)), axes))
+    files = tuple((Path(f"/data/{n}.tif"), 1, "") for n in range(6))
+    record = InputRecord("tomo", "image_files", Path("/data"), files, (2, 2, 5, 5), ("y", "x", "b", "a"), ())
+    made.inputs = [record]
+    assert [path.stem for path in chi(made, tmp_path)] == ["1", "4", "2", "5"]
+    # another loader may order its files in another way than its frames
+    import dataclasses
+
+    made.inputs = [dataclasses.replace(record, plugin="scan")]
+    assert chi(made, tmp_path)[0].stem == "tomo_0001_0000"
+
+
 def test_several_datasets(tmp_path):
     made = result(tmp_path, curves(tmp_path, "one"), frames(tmp_path))
     assert {path.name[:9] for path in chi(made, tmp_path)} == {"tomo_one_", "tomo_curv"}

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -173,9 +174,9 @@ def farewell(result: Result, log: Log) -> None:
 
 def _check_files(files: list[Path]) -> None:
     """Refuse what cannot be moved beside result.nxs without one replacing another."""
-    names = [path.name for path in dict.fromkeys(files)]
+    names = Counter(path.name for path in dict.fromkeys(files))
     for path in files:
         if not path.is_file():
             raise StepError(f"output: a saver returns files, {path.name} is none")
-        if names.count(path.name) > 1 or path.name in ("report.html", "run.log"):
+        if names[path.name] > 1 or path.name in ("report.html", "run.log"):
             raise StepError(f"output: two files would be called {path.name}")

@@ -59,8 +59,7 @@ def empty_frames(saved: SavedDataset, core: int) -> NDArray[np.intp]:
 def _places(result: Result, scan: Dataset, empty: NDArray[np.intp]) -> list[str]:
     if not scan.axes:
         return ["the only frame"]
-    # a dataset with a last axis that is no scan axis, as the names of files expect it
-    stems = file_stems(result, Dataset((*scan.axes, scan.axes[-1].renamed("curve")), scan.dtype))
+    stems = file_stems(result, scan.axes)
     if stems:
         return [stems[each] for each in empty]
     numbers = np.unravel_index(empty, scan.shape)

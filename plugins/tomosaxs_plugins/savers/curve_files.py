@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomosaxs import Dataset, InputError, Result, SavedDataset
+from tomosaxs import Axis, Dataset, InputError, Result, SavedDataset
 from tomosaxs_plugins.curves.curve import Curve, unit_name
 
 _COORDINATES = ("q", "two_theta", "radius", "d_spacing", "azimuth")
@@ -59,7 +59,7 @@ def _frames(result: Result, saved: SavedDataset, saver: str, base: str, most: in
     values, sigma = saved.values(), saved.sigma()
     table = values.reshape(-1, axis.size)
     sigmas = None if sigma is None else sigma.reshape(-1, axis.size)
-    names = file_stems(result, dataset) or _numbered(base, dataset)
+    names = file_stems(result, dataset.axes[:-1]) or _numbered(base, dataset)
     looked_at: Sequence[int] = range(len(names))
     if most and most < len(names):
         looked_at = np.unique(np.linspace(0, len(names) - 1, most).round().astype(int)).tolist()
@@ -87,21 +87,33 @@ def _numbered(base: str, dataset: Dataset) -> list[str]:
     return ["_".join([base, *(f"{n:0{d}d}" for n, d in zip(row, digits, strict=True))]) for row in rows]
 
 
-def file_stems(result: Result, dataset: Dataset) -> list[str]:
-    """Return the names of the images that the curves come from, where one file is one frame; else nothing.
+def file_stems(result: Result, axes: Sequence[Axis]) -> list[str]:
+    """Return the names of the images that the frames along `axes` come from, where one file is one frame; else nothing.
 
-    Files of equal names in several folders are told apart by the folders: their parts joined with ``_``.
+    Only loaders that number frames as they list files can be asked: `image_files`, and others whose only scan
+    axis is called frame. Files of equal names in several folders are told apart by the folders: their parts
+    joined with ``_``.
     """
-    axes = dataset.axes[:-1]
-    if len(axes) != 1 or len(result.inputs) != 1:
+    if len(result.inputs) != 1:
         return []
-    files = [path for path, _, _ in result.inputs[0].files]
-    if len(files) < 2 or len(files) != axes[0].full_size:
+    (origin,) = result.inputs
+    order = [axis for name in origin.axes for axis in axes if axis.name == name]
+    if len(order) != len(axes) or not (origin.plugin == "image_files" or [a.name for a in axes] == ["frame"]):
         return []
+    stems = _stems([path for path, _, _ in origin.files])
+    full = [axis.full_size for axis in order]
+    if len(stems) < 2 or len(stems) != int(np.prod(full, dtype=np.int64)):
+        return []
+    places = np.meshgrid(*(axis.index for axis in axes), indexing="ij")
+    known = {axis.name: place.reshape(-1) for axis, place in zip(axes, places, strict=True)}
+    flat = np.ravel_multi_index([known[axis.name] for axis in order], full)
+    return [stems[each] for each in flat]
+
+
+def _stems(files: list[Path]) -> list[str]:
+    """Return names that tell the files apart, without their suffixes; nothing where only suffixes do."""
     stems = [path.stem for path in files]
     if len(set(stems)) < len(stems):
         top = os.path.commonpath([str(path.parent) for path in files])
         stems = ["_".join(path.relative_to(top).with_suffix("").parts) for path in files]
-    if len(set(stems)) < len(stems):  # files that differ in their suffix alone
-        return []
-    return [stems[place] for place in axes[0].index]
+    return stems if len(set(stems)) == len(stems) else []
