@@ -40,6 +40,15 @@ def register_plugins() -> list[PluginEntry]:
             words="HDF5 h5 input generic path sinogram volume",
         ),
         PluginEntry(
+            "image_files",
+            "tomosaxs_plugins.loaders.image_files:image_files",
+            "Load images: one file, several, or a folder; TIFF, EDF, CBF, MarCCD and every other format that fabio reads.",
+            needs=("fabio",),
+            install="pip install fabio",
+            kind="loader",
+            words="TIFF EDF CBF mccd img folder frames input detector Pilatus SAXS WAXS single image",
+        ),
+        PluginEntry(
             "result",
             "tomosaxs_plugins.loaders.result:result",
             "Load a dataset of an earlier result.nxs, or the default NXdata of another NeXus file.",

@@ -161,3 +161,19 @@ def test_plot_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {f"saxs_000{number}.{suffix}" for number in range(6) for suffix in ("chi", "dat")}
     assert made - {"run.log"} == {"result.nxs", "report.html", "saxs_curves.svg", *names}
     assert (tmp_path / "savers" / "saxs_0003.dat").read_text().splitlines()[3] == "1.00000000e-01  2.00000000e+00"
+
+
+def test_load_images(tmp_path: Path) -> None:
+    fabio = pytest.importorskip("fabio")
+    import numpy as np
+
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        image = fabio.tifimage.TifImage(data=np.full((40, 30), number + 1, np.int32))
+        image.write(str(tmp_path / "frames" / f"{number}.tif"))
+    (tmp_path / "geometry.poni").write_text(
+        "poni_version: 2.1\nDetector: Detector\n"
+        'Detector_config: {"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": [40, 30], "orientation": 3}\n'
+        "Distance: 0.1\nPoni1: 0.002\nPoni2: 0.0015\nRot1: 0\nRot2: 0\nRot3: 0\nWavelength: 1e-10\n"
+    )
+    assert run_list(texts("load-images.md", "yaml")[0], tmp_path, "images") == {"azimuthal_integrate": (3, 100)}
