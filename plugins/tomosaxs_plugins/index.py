@@ -42,7 +42,7 @@ def register_plugins() -> list[PluginEntry]:
         PluginEntry(
             "image_files",
             "tomosaxs_plugins.loaders.image_files:image_files",
-            "Load images: one file, several, or a folder; TIFF, EDF, CBF, MarCCD and every other format that fabio reads.",
+            "Load images: one file, several, or a folder; TIFF, EDF, CBF, MarCCD and all else that fabio reads.",
             needs=("fabio",),
             install="pip install fabio",
             kind="loader",

@@ -59,7 +59,7 @@ def image_files(
         Param("entries of the header, one number a frame, by name: {monitor: KEY, count_time: KEY}"),
     ] = {},  # noqa: B006
 ) -> Source:
-    """Load images: one file, several, or a folder; TIFF, EDF, CBF, MarCCD and every other format that fabio reads.
+    """Load images: one file, several, or a folder; TIFF, EDF, CBF, MarCCD and all else that fabio reads.
 
     Files come in natural order (2 before 10), the frames of a file in theirs. The dataset has the axes
     (frame, detector_y, detector_x), or those of a scan with `shape`: [5, 40] makes (y, x, detector_y, detector_x), the
