@@ -63,6 +63,12 @@ def source_digest(path: Path | None) -> str:
     return digest({str(file): key for file, key in sorted(found.items())}) if found else "no source"
 
 
+@lru_cache(maxsize=1)
+def _distributions() -> Mapping[str, list[str]]:
+    """Return which installed distributions give which import names; a walk through all of them."""
+    return importlib.metadata.packages_distributions()
+
+
 def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the source of the backend that a step uses and the versions of the packages it needs."""
     entry = registry.backends(spec.name).get(str(values.get("backend")))
@@ -70,8 +76,7 @@ def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
         return {}
     module = importlib.util.find_spec(entry.target.partition(":")[0])
     origin = Path(module.origin) if module is not None and module.origin else None
-    packages = importlib.metadata.packages_distributions()
-    needed = sorted({name for need in entry.needs for name in packages.get(need, ())})
+    needed = sorted({name for need in entry.needs for name in _distributions().get(need, ())})
     return {"source": source_digest(origin), **{name: importlib.metadata.version(name) for name in needed}}
 
 
