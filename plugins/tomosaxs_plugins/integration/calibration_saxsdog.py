@@ -194,12 +194,13 @@ def integration_parameters(path: Path, mask: int = 0, legacy_angstrom_star: bool
     -------
     dict
         ``calibration``, ``mask``, ``splitting``, ``oversampling``, ``average``, ``bins``, ``range``, ``unit``,
-        ``solid_angle`` and, where the file corrects it, ``polarization``.
+        ``solid_angle`` and, where the file corrects it, ``polarization`` and ``polarization_angle`` (which
+        counts counter-clockwise; the original program turned the other way).
 
     Raises
     ------
     ValueError
-        When there is no such mask, or the polarisation lies oblique to the rows of the picture.
+        When there is no such mask.
     """
     content = load_saxsdog(path)
     if not 0 <= mask < len(content["Masks"]):
@@ -218,7 +219,9 @@ def integration_parameters(path: Path, mask: int = 0, legacy_angstrom_star: bool
         "solid_angle": False,
     }
     if "PolarizationCorrection" in content:
-        found["polarization"] = _polarization(**content["PolarizationCorrection"])
+        correction = content["PolarizationCorrection"]
+        found["polarization"] = 2.0 * correction["Fraction"] - 1.0
+        found["polarization_angle"] = float(correction["Angle"])
     return found
 
 
@@ -233,14 +236,6 @@ def _mapping(content: Mapping[str, Any], factor: float) -> dict[str, Any]:
         "tilt": given["Tilt"]["TiltAngleDeg"],
         "tilt_direction": given["Tilt"]["TiltRotDeg"],
     }
-
-
-def _polarization(Fraction: float, Angle: float) -> float:
-    """Return the degree of polarisation along the rows of the picture, 2 P - 1."""
-    turns = Angle / 90
-    if turns != round(turns):
-        raise ValueError(f"PolarizationCorrection.Angle {Angle:g}: only multiples of 90 degrees can be taken over")
-    return (2 * Fraction - 1) * (1 if round(turns) % 2 == 0 else -1)
 
 
 def _keys(content: Any, place: str, name: str) -> None:
