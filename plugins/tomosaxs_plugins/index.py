@@ -108,7 +108,7 @@ def register_plugins() -> list[PluginEntry]:
         PluginEntry(
             "azimuthal_integrate",
             "tomosaxs_plugins.integration.azimuthal_integrate:AzimuthalIntegrate",
-            "Integrate every diffraction pattern over the azimuth: intensity against q, 2 theta or radius.",
+            "Integrate every diffraction pattern over the azimuth: intensity against q, 2 theta, radius or d.",
             words="SAXS WAXS XRD powder q curve radial pyFAI DAWN calibration poni",
         ),
         PluginEntry(

@@ -9,9 +9,13 @@ of the detector is given in *edge* coordinates: pixel (i, j) covers [i, i+1) x [
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from tomosaxs_plugins.integration.arrays import Curve
 
 Floats = NDArray[np.float64]
 
@@ -263,3 +267,13 @@ class DetectorGeometry:
     def chi(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
         """Return azimuths in degrees, (-180, 180]; `azimuth` tells from where they count."""
         return np.degrees(self.azimuth(rows, columns))
+
+    def integrate(self, image: ArrayLike, **options: Any) -> Curve:
+        """Integrate images over the azimuth: ``q, intensity, sigma = geometry.integrate(image)``.
+
+        See `tomosaxs_plugins.integration.arrays.integrate` for the options: ``bins=``, ``range=``, ``unit=``,
+        ``mask=``, ``dark=``, ``flat=``, ``polarization=``, ``error_model=`` and so on.
+        """
+        from tomosaxs_plugins.integration.arrays import integrate
+
+        return integrate(self, image, **options)
