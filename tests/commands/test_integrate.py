@@ -347,12 +347,12 @@ def test_another_file_of_the_same_size_and_time_is_seen_as_new(folder: Path) -> 
 def test_counts_of_every_type(made: Path, folder: Path) -> None:
     for number, kind in enumerate(("uint16", "int32", "uint32", "float32", "float64")):
         tifffile.imwrite(folder / "images" / f"scan_{number}.tif", bench.frame(number).astype(kind))
-    tifffile.imwrite(folder / "images" / "scan_5.tif", bench.frame(1).astype("complex64"))
+    np.save(folder / "images" / "scan_5.npy", bench.frame(1).astype("complex64"))
     assert run(folder) == 0
     found, good = bench.curves(folder / "out"), bench.curves(made / "out")
     for name in good:  # counts are whole numbers below 2**24: every type holds them exactly
         assert np.array_equal(found[name][0], good[name][0], equal_nan=True)
-    assert bench.problems(folder / "out") == {"scan_5.tif": "values of type complex64 are no counts"}
+    assert bench.problems(folder / "out") == {"scan_5.npy": "values of type complex64 are no counts"}
 
 
 def test_curves_that_cannot_be_written_are_named(folder: Path) -> None:
@@ -360,3 +360,49 @@ def test_curves_that_cannot_be_written_are_named(folder: Path) -> None:
     (folder / "out" / "scan_3.chi").mkdir()
     with pytest.raises(InputError, match=r"the curves of .*scan_3.tif cannot be written"):
         run(folder, "--chi")
+
+
+def test_the_shipped_list_does_the_same_to_the_bit(made: Path, folder: Path) -> None:
+    pytest.importorskip("fabio")
+    result = tomosaxs.run(
+        bench.ROOT / "process_lists" / "azimuthal_integration.yml",
+        inputs=[str(folder / "images")],
+        settings=[f"azimuthal_integrate.calibration={folder / 'cal.poni'}", "azimuthal_integrate.bins=40"],
+        output=folder / "listed",
+        log=lambda line: None,
+    )
+    found, sigma = bench.curves(made / "out"), result.datasets[-1].sigma()
+    assert result.data.shape == (5, 40)
+    assert sigma is not None
+    for number, (values, errors) in enumerate(found.values()):
+        assert np.array_equal(values[0], result.data[number], equal_nan=True)
+        assert np.array_equal(errors[0], sigma[number], equal_nan=True)
+
+
+def test_the_list_in_the_result_does_the_same_to_the_bit(folder: Path) -> None:
+    pytest.importorskip("fabio")
+    options = ("--range", "0.05", "0.25", "--polarization", "0.9", "--solid-angle")
+    assert run(folder, *options) == 0
+    with h5py.File(folder / "out" / "result.nxs") as handle:
+        text = handle["entry/process_list/data"].asstr()[()]
+    result = tomosaxs.run(text, output=folder / "again", log=lambda line: None)
+    values = np.concatenate([each for each, _ in bench.curves(folder / "out").values()])
+    assert np.array_equal(values, result.data, equal_nan=True)
+
+
+def test_images_of_other_formats(made: Path, folder: Path) -> None:
+    fabio = pytest.importorskip("fabio")
+    images = folder / "images"
+    fabio.edfimage.EdfImage(data=bench.frame(1)).write(images / "scan_1.edf")
+    fabio.cbfimage.CbfImage(data=bench.frame(2)).write(images / "scan_2.cbf")
+    tifffile.imwrite(images / "packed.tif", bench.frame(3), compression="zlib")
+    tifffile.imwrite(images / "many.tif", np.stack([bench.frame(number % 5) for number in range(12)]))
+    (images / "scan_1.log").write_text("no image")
+    assert run(folder) == 0
+    found, good = bench.curves(folder / "out"), bench.curves(made / "out")
+    assert bench.problems(folder / "out") == {}
+    for name, like in (("scan_1.edf", 1), ("scan_2.cbf", 2), ("packed.tif", 3)):
+        assert np.array_equal(found[name][0], good[f"scan_{like}.tif"][0], equal_nan=True)
+    assert found["many.tif"][0].shape == (12, 40)
+    assert np.array_equal(found["many.tif"][0][9], good["scan_4.tif"][0][0], equal_nan=True)
+    assert "scan_1.log" not in found

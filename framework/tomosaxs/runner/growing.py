@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import __version__, registry
+from tomosaxs import registry
 from tomosaxs.dataset import ArrayReader, Axis, Dataset, Source
 from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan.infer import core_of, outputs_of, resolve, warnings_of
-from tomosaxs.plan.keys import backend_key, digest, shown_values, step_key, versions
-from tomosaxs.plan.memory import peak_memory
+from tomosaxs.plan.keys import backend_key, digest, shown_values, step_key
 from tomosaxs.plugin import Uncertain
-from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.result import Result, SavedDataset
+from tomosaxs.runner.checksums import checksum_of
 from tomosaxs.runner.context import Log, console
 from tomosaxs.runner.folder import RESULT, Lock, clear_work, prepare, remove_work
+from tomosaxs.runner.growing_record import GrowingRecord
 from tomosaxs.runner.growing_rows import FileRows, Spool, read_files, write_files
 from tomosaxs.scan import Scan
 from tomosaxs.store import Store, flush
@@ -66,8 +65,8 @@ class GrowingResult:
     ----------
     files : dict of Path to FileRows
         What is in the result, by input file.
-    list_text : str
-        The process list that does the same; recorded in the result.
+    record : GrowingRecord
+        What is told in the result: ``list_text``, the process list that does the same; ``messages``; ``threads``.
     """
 
     def __init__(
@@ -82,23 +81,20 @@ class GrowingResult:
         inputs: Sequence[Path] = (),
         log: Log | None = None,
     ) -> None:
-        self.folder, self.loader, self.axis, self.title = folder, loader, axis, title
+        self.folder, self.axis = folder, axis
         self.spec = registry.find(step)
-        self.given = dict(given)
-        self.values, faults = self.spec.parameters.validate(self.given)
+        self.values, faults = self.spec.parameters.validate(given)
         if faults:
             raise InputError("; ".join(f"{fault.name}: {fault.message}" for fault in faults))
         self.files: dict[Path, FileRows] = {}
-        self.list_text = ""
-        self.messages: list[str] = []
+        self.record = GrowingRecord(folder, self.spec, dict(given), loader, title)
         self.key = ""
-        self.seconds = 0.0
         self._screen = log or console
-        self._started = datetime.datetime.now(datetime.timezone.utc)
-        self._clock = time.perf_counter()
+        self._begun = False
         self._guard = threading.Lock()
         self._lock = Lock(folder / ".work")
         self._frame = self._made = None  # type: Dataset | None
+        self._seen: Source | None = None
         self._target: Any = None
         self._spool: Spool | None = None
         prepare(folder, inputs)
@@ -107,9 +103,8 @@ class GrowingResult:
         """Lock the folder."""
         warning = self._lock.take()
         if warning:
-            self.messages.append(warning)
+            self.record.messages.append(warning)
         clear_work(self.folder)
-        self._begun = False
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -166,14 +161,15 @@ class GrowingResult:
         return self._made
 
     def look(self, frames: NDArray[Any]) -> None:
-        """Let the step look at frames (n, ...) and tell what it warns of, in log and report."""
+        """Let the step look at frames (n, ...): it tells what it warns of, and the report shows them."""
         if self._frame is None:
             raise RuntimeError("begin has to be called before look")
         dataset = replace(
             self._frame, axes=(Axis(self.axis, len(frames)), *self._frame.axes[1:]), dtype=np.dtype(frames.dtype)
         )
-        for text in warnings_of(self.spec, dataset, Source(dataset, ArrayReader(frames)), self.values):
-            self.messages.append(f"{self.label}: {text}")
+        self._seen = Source(dataset, ArrayReader(frames))
+        for text in warnings_of(self.spec, dataset, self._seen, self.values):
+            self.record.messages.append(f"{self.label}: {text}")
             self.log(f"warning: {text}")
 
     def earlier_frames(self) -> tuple[int, ...] | None:
@@ -228,8 +224,13 @@ class GrowingResult:
         answer = self._target(frames, **arguments)
         values, sigma = answer if isinstance(answer, Uncertain) else (answer, None)
         with self._guard:
-            self.seconds += time.perf_counter() - start
+            self.record.seconds += time.perf_counter() - start
         return values, sigma
+
+    @staticmethod
+    def checksum(path: Path) -> str:
+        """Return the checksum of an input file as runs note it: sha256 of all of it, or of samples of a huge one."""
+        return checksum_of(path, path.stat().st_size)
 
     @property
     def _rows(self) -> Spool:
@@ -260,17 +261,17 @@ class GrowingResult:
         StepError
             When they cannot be written.
         """
-        from tomosaxs.report import write_report
-
+        if self._made is None or self._frame is None:
+            raise RuntimeError("begin has to be called before write")
         files = sorted(self.files.values(), key=order)
-        result = self._result(files)
         parts = self.folder / ".work" / "out"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
         try:
+            result = self.record.result(files, self._stored(files), self.values, self._frame)
             registry.find("nexus").target(result, parts)
             write_files(parts / RESULT, self.label, files, self.key)
-            write_report(result, parts / "report.html", plan_text="")
+            self._report(result, parts / "report.html")
             for name in ("report.html", RESULT):
                 os.replace(parts / name, self.folder / name)
         except OSError as error:
@@ -279,37 +280,18 @@ class GrowingResult:
         result.datasets = [saved.within(result.path) for saved in result.datasets]
         return result
 
-    def _result(self, files: list[FileRows]) -> Result:
-        listed = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        result = Result(
-            self.folder, self.folder / RESULT, self.title, self.list_text, None, (), listed,
-            software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
-            started=self._started.isoformat(timespec="seconds"),
-            peak_memory=peak_memory(),
-        )  # fmt: skip
-        problems = [f"{file.path}: {file.problem}" for file in files if file.problem]
-        result.messages = [*self.messages, *problems]
-        result.datasets = [self._stored(files)]
-        package = self.spec.target.__module__.split(".")[0]
-        version = __version__ if package == "tomosaxs_plugins" else versions().get(package, "")
-        result.steps = [
-            StepRecord(
-                1, self.label, self.spec.name, version, self.spec.summary, self.given, dict(self.values),
-                tuple(self.spec.cite), self.seconds, self.spec.determinism,
-            )
-        ]  # fmt: skip
-        shape = result.datasets[0].dataset.shape[:1] + (self._frame.shape[1:] if self._frame is not None else ())
-        names = self._frame.names if self._frame is not None else ()
-        read = tuple((file.path, file.size, file.checksum) for file in files)
-        result.inputs = [InputRecord("images", self.loader, _home(files), read, shape, names, ())]
-        result.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        result.seconds = time.perf_counter() - self._clock
-        return result
+    def _report(self, result: Result, path: Path) -> None:
+        from tomosaxs.report import write_report
+
+        extra: list[tuple[str, str]] = []
+        if self._seen is not None:
+            plan = self.record.plan(self.values, self._seen, self._core)
+            extra = [pair for pairs in registry.manager().hook.report(plan=plan, result=result) for pair in pairs]
+        write_report(result, path, plan_text="", extra=extra)
 
     def _stored(self, files: list[FileRows]) -> SavedDataset:
         """Put the rows in their order into files as a run leaves them."""
-        if self._made is None:
-            raise RuntimeError("begin has to be called before write")
+        assert self._made is not None
         rows = self._rows.read()
         places = [np.arange(first, last) for file in files for first, last in file.rows]
         taken = np.concatenate(places) if places else np.zeros(0, dtype=np.intp)
@@ -326,10 +308,6 @@ class GrowingResult:
             stores.append(store)
         key = digest([self.key, [file.checksum for file in files]])
         return SavedDataset(self.label, dataset, stores[0], key, self.label, stores[1] if stores[1:] else None)
-
-
-def _home(files: list[FileRows]) -> Path:
-    return Path(os.path.commonpath([file.path.parent for file in files])) if files else Path()
 
 
 def _shown(value: Any) -> str:

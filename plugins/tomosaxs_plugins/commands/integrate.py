@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -61,6 +62,7 @@ def integrate(calibration: Path, images: tuple[str, ...], **options: Any) -> int
     from tomosaxs_plugins.commands.integrate_places import ImagePlaces
     from tomosaxs_plugins.commands.integrate_work import Job
 
+    logging.getLogger("fabio").setLevel(logging.CRITICAL)  # what it cannot read is told in one line, by us
     settings.one_process()
     given = settings.parameters(calibration, **options)
     shape = settings.frame_shape(given)
@@ -77,6 +79,7 @@ def integrate(calibration: Path, images: tuple[str, ...], **options: Any) -> int
         growing.log(f"azimuthal integration: {settings.told(given)}")
         if options["resume"]:
             shape = settings.resumed_shape(growing, shape)
+        growing.record.threads = jobs
         job = Job(growing, shape, files, jobs, stop)
         if options["resume"]:
             settings.resume(job)

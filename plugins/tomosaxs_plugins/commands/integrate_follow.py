@@ -126,12 +126,13 @@ class Follower:
             return None
         begun = time.monotonic()
         self._seen = self.job.done
-        self.growing.list_text = self.list_text()
-        kept, self.growing.messages = self.growing.messages, [*self.growing.messages, *messages]
+        record = self.growing.record
+        record.list_text = self.list_text()
+        kept, record.messages = record.messages, [*record.messages, *messages]
         try:
             result = self.growing.write(self._order)
         finally:
-            self.growing.messages = kept
+            record.messages = kept
         self._written = time.monotonic()
         self._busy = self._written - begun
         return result

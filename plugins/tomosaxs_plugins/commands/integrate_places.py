@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs import InputError, did_you_mean
-from tomosaxs_plugins.commands.integrate_frames import IMAGE_SUFFIXES
+from tomosaxs_plugins.loaders.image_files import _NEXUS, _PACKED, _SUFFIXES, natural
 
 Stamp = tuple[int, int, int]
 """Size, time of the last change in ns, and number of a file: another one means another content."""
+_IMAGES = tuple(f".{kind}" for kind in (*_SUFFIXES, *_NEXUS, *(f"{k}.{p}" for k in _SUFFIXES for p in _PACKED)))
 _UNFINISHED = (".part", ".tmp", ".temp", ".partial", ".filepart", ".crdownload")
-
-
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts numbers inside names as numbers: image2 before image10."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -138,7 +133,7 @@ def _fits(name: str, pattern: str) -> bool:
     low = name.lower()
     if low.endswith(_UNFINISHED):
         return False
-    return fnmatch.fnmatchcase(name, pattern) and (pattern != "*" or low.endswith(IMAGE_SUFFIXES))
+    return fnmatch.fnmatchcase(name, pattern) and (pattern != "*" or low.endswith(_IMAGES))
 
 
 def _without_parts(found: dict[Path, Stamp]) -> list[Path]:

@@ -134,6 +134,7 @@ def resume(job: Job) -> None:
         if job.curve_files is not None and not file.problem and not job.curve_files.there(path, file.count):
             del growing.files[path]
     growing.log(f"taken over: {len(growing.files)} images")
+    job.look_at_earlier()
 
 
 def output_folder(chosen: Path | None, places: ImagePlaces) -> Path:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tomosaxs import Axis, Dataset, FileRows, GrowingResult, InputError
 from tomosaxs_plugins.commands.integrate_curve_files import CurveFiles
-from tomosaxs_plugins.commands.integrate_frames import Frames, Unusable, checksum_of, open_frames
+from tomosaxs_plugins.commands.integrate_frames import Frames, Unusable, open_frames
 from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
 
 BATCH = 8
@@ -149,8 +149,9 @@ class Job:
             self._check(found)
             outcome.large = found.shape[0] > BATCH
             if not outcome.large:
-                outcome.frames = np.ascontiguousarray(found.read((slice(None), slice(None), slice(None))))
-                outcome.checksum = checksum_of(path)
+                outcome.frames = np.ascontiguousarray(found.read(0, found.shape[0]))
+                outcome.problem = found.problem()
+                outcome.checksum = self.growing.checksum(path)
         except Unusable as error:
             outcome.problem, outcome.whole = str(error), error.whole
         except (OSError, ValueError, InputError, MemoryError) as error:
@@ -184,7 +185,7 @@ class Job:
         for outcome, size, end in zip(outcomes, map(len, frames), ends, strict=True):
             outcome.curves = curves[end - size : end]
             outcome.sigma = None if sigma is None else sigma[end - size : end]
-            outcome.problem = _empty(outcome.curves)
+            outcome.problem = "; ".join(filter(None, [outcome.problem, _empty(outcome.curves)]))
             outcome.frames = None
             self._write_files(outcome.path, outcome.curves, outcome.sigma, 0, size)
 
@@ -211,13 +212,19 @@ class Job:
         if not outcome.problem:
             self._look(outcome.path)
 
+    def look_at_earlier(self) -> None:
+        """Let the step look at an image of an earlier run, for the report."""
+        for file in self.growing.files.values():
+            if not (file.problem or self.looked) and stamp_of(file.path) is not None:
+                self._look(file.path)
+
     def _look(self, path: Path) -> None:
         """Let the step look at the first usable image and warn, for instance of a beam outside of the mask."""
         if self.looked:
             return
         self.looked = True
         try:
-            self.growing.look(open_frames(path).read((slice(0, 1), slice(None), slice(None))))
+            self.growing.look(open_frames(path).read(0, 1))
         except Unusable:  # it is gone or being overwritten: the next one will do
             self.looked = False
 
@@ -246,14 +253,13 @@ class Job:
     def _large(self, outcome: Outcome, pool: ThreadPoolExecutor) -> None:
         """Integrate a file of many frames part by part; the next part is read meanwhile."""
         path, rows, problems = outcome.path, [], set()
-        checksum = pool.submit(checksum_of, path) if self.threads > 1 else None
+        checksum = pool.submit(self.growing.checksum, path) if self.threads > 1 else None
         try:
             found = open_frames(path)
             count, size = found.shape[0], self._most(_PART)
 
             def part(first: int) -> NDArray[Any]:
-                rest = slice(None), slice(None)
-                return np.ascontiguousarray(found.read((slice(first, min(first + size, count), 1), *rest)))
+                return np.ascontiguousarray(found.read(first, min(first + size, count)))
 
             with ThreadPoolExecutor(1) as ahead:
                 coming = ahead.submit(part, 0)
@@ -267,14 +273,14 @@ class Job:
                     rows.append(self.growing.keep(curves, sigma))
                     if self.stop.is_set():
                         return
-            outcome.checksum = checksum.result() if checksum is not None else checksum_of(path)
+            outcome.checksum = checksum.result() if checksum is not None else self.growing.checksum(path)
         except (Unusable, OSError, ValueError, InputError) as error:
             self.unfinished[path] = outcome.stamp, str(error)
             return
         if stamp_of(path) != outcome.stamp:
             self.unfinished[path] = outcome.stamp, "it changed while it was read"
             return
-        outcome.problem = "; ".join(sorted(filter(None, problems)))
+        outcome.problem = "; ".join(filter(None, [found.problem(), *sorted(problems)]))
         self._record(outcome, rows)
         self._look(path)
 
