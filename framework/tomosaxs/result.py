@@ -94,6 +94,10 @@ class Result:
     ----------
     path : Path
         result.nxs.
+    messages : list of str
+        Warnings: what to look at before the result is used.
+    remarks : list of str
+        What else was told.
     datasets : list of SavedDataset
         The last one is the default that viewers open.
     estimates : dict of str to Estimate
@@ -114,6 +118,7 @@ class Result:
     inputs: list[InputRecord] = field(default_factory=list)
     software: dict[str, str] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     started: str = ""
     ended: str = ""
     seconds: float = 0.0

@@ -47,6 +47,7 @@ class Scan:
     notes: dict[str, int] = field(default_factory=dict, repr=False)
     _cache: dict[tuple[str, bytes, tuple[str, ...]], NDArray[Any]] = field(default_factory=dict, repr=False)
     uncertainties: tuple[NDArray[Any] | None, ...] = ()
+    remarks: dict[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:
@@ -202,11 +203,15 @@ class Scan:
         return default
 
     def note(self, text: str, count: int = 1) -> None:
-        """Tell the user something in log and report; equal texts are counted together.
+        """Warn the user of something, in log and report; equal texts are counted together.
 
         ``{count}`` in the text stands for the sum of the counts over all blocks and ranks.
         """
         self.notes[text] = self.notes.get(text, 0) + int(count)
+
+    def remark(self, text: str, count: int = 1) -> None:
+        """Tell the user something that is as it should be; otherwise as `note`."""
+        self.remarks[text] = self.remarks.get(text, 0) + int(count)
 
     @property
     def metadata(self) -> Mapping[str, Quantity | str]:

@@ -186,3 +186,27 @@ def test_plugins_alone(tmp_path, counts) -> None:
     values, sigma = run_plugin(f"{tmp_path}/own.py:poisson", source, block=2, ranks=2)
     assert np.array_equal(values, counts)
     assert np.allclose(sigma, np.sqrt(counts), rtol=1e-6)
+
+
+TOLD = """
+from tomosaxs import Pointwise, Scan, plugin
+
+@plugin
+def telling(data: Pointwise, scan: Scan) -> Pointwise:
+    "Says two things."
+    scan.remark("{count} values were looked at", data.size)
+    scan.note("{count} of them are large", int((data > 60).sum()))
+    return data
+"""
+
+
+def test_remarks_are_not_warnings(run, tmp_path, counts) -> None:
+    """What is as it should be is told apart from what to look at; both are counted over all blocks and kept."""
+    (tmp_path / "own.py").write_text(PLUGINS + TOLD)
+    result = run("  - plugin: ./own.py:telling\n", block=1)
+    assert result.remarks == [f"telling: {counts.size} values were looked at"]
+    assert result.messages == [f"telling: {int((counts > 60).sum())} of them are large"]
+    from tomosaxs.report.again import read_result
+
+    again = read_result(tmp_path / "out")
+    assert (again.remarks, again.messages) == (result.remarks, result.messages)

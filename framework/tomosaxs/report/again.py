@@ -72,6 +72,7 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
             result.estimate_keys[name] = str(group.attrs["key"])
     result.software = {name: _text(item) for name, item in entry["software"].items()}
     result.messages = _texts(execution["messages"])
+    result.remarks = _texts(execution["remarks"]) if "remarks" in execution else []
     result.started = _text(entry["start_time"]) if "start_time" in entry else ""
     result.ended = _text(entry["end_time"]) if "end_time" in entry else ""
     result.seconds = float(entry["duration"][()])

@@ -172,7 +172,9 @@ def scan_of(
     for key in [key for key in cache if key[1] not in (b"", index.tobytes())]:
         del cache[key]
     output = context.home(step.key) / "files"
-    return Scan(node.dataset, one.sliced[node], core, index, output, context.notes[step.label], cache)
+    scan = Scan(node.dataset, one.sliced[node], core, index, output, context.notes[step.label], cache)
+    scan.remarks = context.remarks[step.label]
+    return scan
 
 
 def _rest(dataset: Dataset, sliced: tuple[str, ...]) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class Context:
     instances: dict[tuple[int, int], Any] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    remarks: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    remarked: list[str] = field(default_factory=list)
     stage: str = "start"
 
     @property

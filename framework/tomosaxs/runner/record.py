@@ -62,6 +62,7 @@ class RunRecord:
             estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
             software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},
             messages=list(context.messages),
+            remarks=list(context.remarked),
             started=self.started.isoformat(timespec="seconds"),
             ranks=self.context.comm.size,
             threads=self.threads,
@@ -79,7 +80,11 @@ class RunRecord:
 
     def _gather_notes(self) -> None:
         """Add up what plugins noted on all ranks; a selection ran its steps a second time, so only sections count."""
-        notes = self.context.comm.gather({label: dict(found) for label, found in self.context.notes.items()}) or []
+        self._gather(self.context.remarks, self.context.remarked)
+        self._gather(self.context.notes, self.context.messages)
+
+    def _gather(self, found: Mapping[str, Mapping[str, int]], into: list[str]) -> None:
+        notes = self.context.comm.gather({label: dict(texts) for label, texts in found.items()}) or []
         for step in self.context.plan.steps:
             total: dict[str, int] = {}
             for rank in notes:
@@ -88,7 +93,7 @@ class RunRecord:
             for text, count in total.items():
                 if count:
                     message = f"{step.label}: {text.replace('{count}', str(count))}"
-                    self.context.messages.append(message)
+                    into.append(message)
                     self.context.log(message)
 
     def _record(self, step: Any, seconds: float) -> StepRecord:

@@ -179,6 +179,7 @@ class Run:
                 estimate = run_estimate(context, one)
                 for repeated in one.steps:  # the main pass runs them again and counts for itself
                     context.notes.pop(repeated.label, None)
+                    context.remarks.pop(repeated.label, None)
                 context.estimates[one.estimator.label] = estimate
                 if self.comm.rank == 0:
                     save_estimate(context, one.estimator, estimate)

@@ -111,9 +111,9 @@ class FrameParameters:
         return self._combined.describe() if self._combined is not None else ""
 
     def tell_mask(self, scan: Scan) -> None:
-        """Note in log and report how many pixels are masked, and by what."""
+        """Tell in log and report how many pixels are masked, and by what."""
         if self.masked_text:
-            scan.note(self.masked_text)
+            scan.remark(self.masked_text)
 
     def check_frames(self, dataset: Dataset) -> None:
         """Raise an `InputError` where parameters do not fit each other or the data; called before anything runs."""

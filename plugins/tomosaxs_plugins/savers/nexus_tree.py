@@ -143,6 +143,7 @@ def _write_execution(entry: h5py.Group, result: Result) -> None:
     made.create_dataset("peak_memory", data=np.int64(result.peak_memory))
     made["peak_memory"].attrs["units"] = "bytes"
     put_texts(made, "messages", result.messages)
+    put_texts(made, "remarks", result.remarks)
 
 
 def write_beamline(entry: h5py.Group, metadata: Mapping[str, Quantity | str], *, cansas: bool) -> None:
