@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import tomosaxs
 from tomosaxs_plugins.integration import masks
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 
@@ -109,3 +110,105 @@ def test_sector_runs_counter_clockwise_with_row_0_at_the_top():
     assert not left[2, 4]
     assert not left[0, 2]
     assert not masks.azimuth_mask(geometry, (5, 5), -180.0, 180.0).any()
+
+
+def test_a_nexus_pixel_mask_is_bit_coded_and_says_itself_what_is_masked(tmp_path: Path):
+    """Any bit is a reason: 0 gap, 1 dead, 3 over-responding, 8 user-defined, 31 virtual."""
+    coded = np.zeros((5, 70), dtype=np.uint32)
+    coded[0, 3], coded[4, 69], coded[2, 31:34] = 1 << 31, 1 << 8, (1 << 1) | (1 << 3)
+    for name, values in (("a.nxs", coded), ("b.h5", np.stack([coded * (n == 1) for n in range(3)])[None])):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["entry/instrument/detector/pixel_mask"] = values
+        assert np.array_equal(masks.read_mask(tmp_path / name), WANTED)
+        assert np.array_equal(masks.read_mask(tmp_path / name, "used"), WANTED)
+
+
+def test_files_that_mark_the_pixels_to_use(tmp_path: Path):
+    np.save(tmp_path / "a.npy", ~WANTED)
+    write_fit2d(tmp_path / "a.msk", WANTED)
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        file["entry/mask/mask"] = ~WANTED
+    for name in ("a.npy", "a.nxs"):
+        assert np.array_equal(masks.read_mask(tmp_path / name, "used"), WANTED), name
+        assert np.array_equal(masks.read_mask(tmp_path / name), ~WANTED), name
+    # FIT2D's format says what a bit means
+    assert np.array_equal(masks.read_mask(tmp_path / "a.msk", "used"), WANTED)
+    unknown = np.where(WANTED, 0.0, 1.0)
+    unknown[1, 1] = np.nan
+    np.save(tmp_path / "b.npy", unknown)
+    for marks in ("masked", "used"):
+        assert masks.read_mask(tmp_path / "b.npy", marks)[1, 1]
+
+
+def test_of_several_masks_in_a_file_the_one_of_the_frames_is_taken(tmp_path: Path):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        file["entry/saxs/pixel_mask"] = WANTED.astype(np.uint32)
+        file["entry/waxs/pixel_mask"] = np.zeros((3, 4), np.uint32)
+        file["entry/sum/mask"] = np.zeros((2, 3, 4), np.uint32)
+    assert np.array_equal(masks.read_mask(tmp_path / "a.nxs", shapes=[(5, 70)]), WANTED)
+    for shapes in ((), [(5, 70), (3, 4)], [(9, 9)]):
+        with pytest.raises(ValueError, match=r"saxs/pixel_mask.*waxs/pixel_mask"):
+            masks.read_mask(tmp_path / "a.nxs", shapes=shapes)
+    with h5py.File(tmp_path / "b.nxs", "w") as file:
+        file["mask"] = np.zeros((2, 3, 4))
+    with pytest.raises(ValueError, match="one mask for all frames"):
+        masks.read_mask(tmp_path / "b.nxs")
+
+
+def test_the_union_tells_what_each_source_masks():
+    first, second = np.zeros((4, 5), bool), np.zeros((4, 5), bool)
+    first[0], second[:, 0] = True, True
+    union = masks.CombinedMask.none((4, 5)).joined("gaps.msk", first).joined("hot pixels", second)
+    assert np.array_equal(union.mask, first | second)
+    assert union.share == 8 / 20
+    assert union.describe() == "masked are 8 of 20 pixels (40.0%): gaps.msk 5, hot pixels 4"
+    assert masks.CombinedMask.none((4, 5)).describe() == "masked are 0 of 20 pixels (0.0%)"
+    assert not first[1].any()  # what was joined stays as it was
+    with pytest.raises(ValueError, match="hot pixels"):
+        union.joined("hot pixels", np.zeros((5, 4), bool))
+
+
+LIST = """\
+input:
+  frames:
+    plugin: array
+    path: frames.h5
+    dataset: frames
+    axes: [y, detector_y, detector_x]
+steps:
+  - plugin: find_hot_pixels
+    name: hot
+    calibration: {distance: 0.1, beam_centre: [20.5, 30.5], pixel_size: 1e-4, wavelength: 1 angstrom}
+    mask: masks/gaps.npy
+  - plugin: azimuthal_integrate
+    calibration: {distance: 0.1, beam_centre: [20.5, 30.5], pixel_size: 1e-4, wavelength: 1 angstrom}
+    mask: [masks/gaps.npy, masks/beam.msk]
+    hot_pixels: ${hot}
+    bins: 30
+"""
+
+
+def test_a_list_with_several_masks_and_hot_pixels(tmp_path: Path):
+    """Paths are the list's; the hot pixel that is planted stays out of the curve; log and result tell the masks."""
+    frames = np.random.default_rng(1).poisson(40.0, (12, 60, 70)).astype(np.int32)
+    frames[:, 44, 50] = 5000
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["frames"] = frames
+    (tmp_path / "masks").mkdir()
+    gaps, beam = np.zeros((60, 70), bool), np.zeros((60, 70), bool)
+    gaps[10], beam[18:24, 28:34] = True, True
+    np.save(tmp_path / "masks" / "gaps.npy", gaps)
+    write_fit2d(tmp_path / "masks" / "beam.msk", beam)
+    path = tmp_path / "list.yml"
+    path.write_text(LIST)
+    result = tomosaxs.run(path, output=tmp_path / "out", log=lambda _: None)
+    found = result.estimates["hot"].value
+    assert np.argwhere(found).tolist() == [[44, 50]]
+    curves = np.asarray(result.data)
+    assert np.nanmax(curves) < 80
+    log = (tmp_path / "out" / "run.log").read_text()
+    assert "masked are 107 of 4200 pixels (2.5%): gaps.npy 70, beam.msk 36, hot pixels 1" in log
+    with h5py.File(tmp_path / "out" / "result.nxs") as file:
+        kept: list[np.ndarray] = []
+        file.visititems(lambda name, node: kept.append(node[()]) if name.endswith("estimates/hot/value") else None)
+    assert np.array_equal(kept[0] != 0, found)

@@ -130,7 +130,6 @@ def _facts(frames: Frames, values: Mapping[str, Any]) -> list[tuple[str, str]]:
     row, column = geometry.beam_centre
     inside = 0 <= row <= frames.shape[0] and 0 <= column <= frames.shape[1]
     tilt = math.degrees(math.acos(min(1.0, math.cos(geometry.rot1) * math.cos(geometry.rot2))))
-    calibration = values.get("calibration")
     facts = [
         ("beam centre, row", f"{row:.2f} px"),
         ("beam centre, column", f"{column:.2f} px" + ("" if inside else " (outside of the frame)")),
@@ -140,9 +139,18 @@ def _facts(frames: Frames, values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("pixel", f"{1e6 * geometry.pixel1:.4g} × {1e6 * geometry.pixel2:.4g} µm"),
         ("wavelength", "not known" if geometry.wavelength is None else f"{1e10 * geometry.wavelength:.5f} Å"),
         ("frame", f"{frames.shape[0]} rows × {frames.shape[1]} columns"),
-        ("calibration", Path(calibration).name if calibration else "from the scan's own file"),
-        ("mask file", Path(values["mask"]).name if values.get("mask") else "none"),
+        ("calibration", _named(values.get("calibration"), "from the scan's own file")),
+        ("mask file", _named(values.get("mask"), "none")),
         ("polarisation", "not corrected" if frames.polarization is None else f"degree {frames.polarization:g}"),
         ("solid angle", "corrected" if frames.solid_angle else "not corrected"),
     ]
     return facts
+
+
+def _named(given: Any, otherwise: str) -> str:
+    """Return the name of a file, or of several; a mapping holds numbers of the list itself."""
+    if not given:
+        return otherwise
+    if isinstance(given, Mapping):
+        return "numbers in the list"
+    return ", ".join(Path(each).name for each in (given if isinstance(given, (list, tuple)) else [given]))
