@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import math
 import os
@@ -77,6 +78,8 @@ def _open(path: Path) -> h5py.File:
 
 
 def _why_not(path: Path, error: OSError) -> tuple[type[InputError], str]:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return InputError, "cannot be opened: too many files are open at once (see ulimit -n)"
     with path.open("rb") as raw:
         head = raw.read(8)
     if not head:
@@ -177,7 +180,8 @@ def check_readable(dataset: h5py.Dataset) -> list[Path]:
 def _check_source(where: str, file: Path, path: str) -> None:
     if not file.is_file():
         raise InputError(f"{where} takes its values from {path} in {file}, a file that does not exist")
-    if path not in open_file(file).handle:
+    opened = open_file(file)  # kept until it has been looked into: it closes with its last user
+    if path not in opened.handle:
         raise InputError(f"{where} takes its values from {path} in {file}, which has no such dataset")
 
 

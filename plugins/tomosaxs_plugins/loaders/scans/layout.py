@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from dataclasses import dataclass, field, replace
 
 import h5py
@@ -17,7 +18,7 @@ from tomosaxs_plugins.loaders.scans.stages import Stage, direction_of, is_demand
 _COUNTER = re.compile(r"^(i0|io|it|i1|monitor|control|ionc.*|.*diode.*|.*monitor.*)$|_(sum|mean|max|min|total|azi.*)$")
 _OTHERS = ("NXstxm", "NXfluo", "NXtomo", "NXtomoproc", "NXcanSAS")
 """Definitions whose data are no scattering frames."""
-_GENERAL = ("data", "detector", "instrument", "entry", "entry1")
+_GENERAL = ("detector", "instrument", "data", "entry", "entry1")
 _LARGEST = 10**8
 """Positions beyond this number of values are none."""
 
@@ -64,8 +65,9 @@ class Detector:
     def names(self) -> list[str]:
         """What the file calls the detector, telling names first."""
         found = [home.rsplit("/", 1)[1] for home in self.homes if home]
-        found += [base.rsplit("/", 1)[1] for base in self.bases if base]
-        return sorted(dict.fromkeys(found), key=lambda name: name.lower() in _GENERAL)
+        found += [base.rsplit("/", 1)[1] for base in self.bases if base.count("/") > 1]
+        order = {name: number for number, name in enumerate(_GENERAL, start=1)}
+        return sorted(dict.fromkeys(found), key=lambda name: order.get(name.lower(), 0))
 
     @property
     def name(self) -> str:
@@ -100,9 +102,9 @@ def _holds_frames(found: Found, path: str, dataset: h5py.Dataset) -> bool:
     home, leaf = path.rsplit("/", 1)
     group = found.groups.get(home)
     signal = text_of(group.attrs.get("signal", "")) if group is not None else ""
-    if leaf != "data" and (leaf != signal or class_of(group) != "NXdata"):
+    if leaf != "data" and (leaf != signal or classes_of(found).get(home) != "NXdata"):
         return False
-    if group is not None and class_of(group) in ("NXmonitor", "NXprocess", "NXsample"):
+    if classes_of(found).get(home) in ("NXmonitor", "NXprocess", "NXsample"):
         return False
     parts = [part.lower() for part in home.split("/") if part]
     if parts and _COUNTER.search(parts[-1]):
@@ -120,7 +122,7 @@ def _bases(found: Found, paths: list[str]) -> list[str]:
             base = "/" + "/".join(parts[:depth])
             if len(parts) < depth or base in around:
                 continue
-            if depth == 1 or class_of(found.groups[base]) in ("NXentry", "NXsubentry"):
+            if depth == 1 or classes_of(found).get(base) in ("NXentry", "NXsubentry"):
                 around.append(base)
     return [*sorted(around, key=lambda base: -base.count("/")), ""]
 
@@ -242,8 +244,19 @@ def _places(detector: Detector) -> list[str]:
     return sorted(inside, key=lambda path: order[path.rsplit("/", 1)[0]])
 
 
+_CLASSES: weakref.WeakKeyDictionary[Found, dict[str, str]] = weakref.WeakKeyDictionary()
+
+
+def classes_of(found: Found) -> dict[str, str]:
+    """Return the NeXus classes of all groups by path; attributes are slow to read, so each is read once."""
+    known = _CLASSES.get(found)
+    if known is None:
+        known = _CLASSES[found] = {path: class_of(group) for path, group in found.groups.items()}
+    return known
+
+
 def _is_detector(found: Found, path: str) -> bool:
-    return path in found.groups and class_of(found.groups[path]) == "NXdetector"
+    return classes_of(found).get(path) == "NXdetector"
 
 
 def stated_axes(detector: Detector) -> tuple[tuple[str, ...], list[str]]:
@@ -278,11 +291,12 @@ def own_contents(detector: Detector) -> tuple[Found, str]:
     found = detector.found
     groups = [path for path in found.groups if _is_detector(found, path)]
     names = [name.lower() for name in detector.names if name.lower() not in ("data", "instrument")]
-    own = [path for path in groups if path in detector.homes or path.rsplit("/", 1)[1].lower() in names]
+    beside = [path for path in found.groups if path.rsplit("/", 2)[-2] == "instrument" and path not in groups]
+    own = [path for path in [*groups, *beside] if path in detector.homes or path.rsplit("/", 1)[1].lower() in names]
     if not own and len(groups) == 1:
         own = groups
     others = tuple(f"{path}/" for path in groups if path not in own)
-    kept = {path: dataset for path, dataset in found.datasets.items() if not path.startswith(others)} if others else {}
-    shown = {path: group for path, group in found.groups.items() if path not in groups or path in own}
-    place = own[0] if own else detector.homes[0]
-    return (replace(found, datasets=kept, groups=shown) if others else found), place
+    kept = {path: dataset for path, dataset in found.datasets.items() if not (others and path.startswith(others))}
+    about_the_beam = [path for path, name in classes_of(found).items() if name in ("NXmonochromator", "NXbeam")]
+    shown = {path: found.groups[path] for path in [*(each for each in groups if each in own), *about_the_beam]}
+    return replace(found, datasets=kept, groups=shown), own[0] if own else detector.homes[0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tomosaxs import Axis
 from tomosaxs_plugins.loaders.scans.lines import filled, lines_of, nearest, step_of
-from tomosaxs_plugins.loaders.scans.stages import Floats, Stage, coordinate, grown, spread, stage_axis
+from tomosaxs_plugins.loaders.scans.stages import Floats, Stage, coordinate, grown, in_order, spread, stage_axis
 
 _WORST = 0.5
 """Largest deviation of a point from its grid line, in steps."""
@@ -208,7 +208,9 @@ class _Scan:
             lines = lines_of(known)
             step = step_of(lines) if lines is not None and len(lines) > 1 else float(np.ptp(known))
             moves[name] = int(np.count_nonzero(np.abs(np.diff(known)) > 0.5 * step))
-        return tuple(sorted(moves, key=lambda name: moves[name]))
+        usual = in_order(list(moves))
+        alike = 0.2 * len(self.frames)  # moved nearly as often: no order can be told from that
+        return tuple(sorted(usual, key=lambda name: sum(moves[name] > moves[other] + alike for other in moves)))
 
     def _only_trembles(self, name: str, axis: int) -> bool:
         """Return whether positions take far more values than a stored axis has lines: a stage that stands still."""
@@ -349,12 +351,12 @@ def _variation(points: Floats, axis: int) -> float:
 
 
 def _runs_back(points: Floats, axis: int, step: float) -> bool:
-    """Return whether the first line of a stored axis runs towards smaller positions."""
+    """Return whether the first line of a stored axis runs towards smaller positions, step by step."""
     for line in np.moveaxis(points, axis, -1).reshape(-1, points.shape[axis]):
         moves = np.diff(line[np.isfinite(line)])
         moves = moves[np.abs(moves) > 0.5 * step]
         if len(moves):
-            return bool(moves[0] < 0)
+            return bool(moves[0] < 0 and np.count_nonzero(np.abs(moves) < 1.5 * step) > 0.4 * len(moves))
     return False
 
 
