@@ -406,3 +406,41 @@ def test_images_of_other_formats(made: Path, folder: Path) -> None:
     assert found["many.tif"][0].shape == (12, 40)
     assert np.array_equal(found["many.tif"][0][9], good["scan_4.tif"][0][0], equal_nan=True)
     assert "scan_1.log" not in found
+
+
+def test_an_eiger_is_taken_by_its_master(made: Path, folder: Path) -> None:
+    images = folder / "images"
+    for number in (1, 2):
+        with h5py.File(images / f"run_data_00000{number}.h5", "w") as handle:
+            handle["entry/data/data"] = np.stack([bench.frame(n) for n in (range(3) if number == 1 else range(3, 5))])
+    with h5py.File(images / "run_master.h5", "w") as handle:
+        for number in (1, 2):
+            name = f"data_00000{number}"
+            handle[f"entry/data/{name}"] = h5py.ExternalLink(f"run_{name}.h5", "/entry/data/data")
+    assert run(folder) == 0
+    found, good = bench.curves(folder / "out"), bench.curves(made / "out")
+    assert sorted(found) == ["run_master.h5", *good]
+    for number in range(5):
+        assert np.array_equal(found["run_master.h5"][0][number], good[f"scan_{number}.tif"][0][0], equal_nan=True)
+    (images / "run_data_000002.h5").rename(folder / "elsewhere.h5")
+    for path in images.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert run(folder, out="missing") == 0
+    assert list(bench.problems(folder / "missing")) == ["run_master.h5"]
+
+
+def test_hdf5_files_of_any_layout(made: Path, folder: Path) -> None:
+    images = folder / "images"
+    with h5py.File(images / "bare.h5", "w") as handle:  # the stack that fits the calibration is taken
+        handle["some/frames"] = np.stack([bench.frame(n) for n in (1, 3)])
+        handle["other/frames"] = np.zeros((4, 7, 9), np.int32)
+    with h5py.File(images / "grid.h5", "w") as handle:
+        handle["entry/frames"] = np.stack([bench.frame(n % 5) for n in range(12)]).reshape(3, 4, *bench.SHAPE)
+    with h5py.File(images / "none.h5", "w") as handle:
+        handle["numbers"] = np.arange(9)
+    assert run(folder) == 0
+    found, good = bench.curves(folder / "out"), bench.curves(made / "out")
+    assert np.array_equal(found["bare.h5"][0][1], good["scan_3.tif"][0][0], equal_nan=True)
+    for number in range(12):
+        assert np.array_equal(found["grid.h5"][0][number], good[f"scan_{number % 5}.tif"][0][0], equal_nan=True)
+    assert bench.problems(folder / "out") == {"none.h5": "cannot be read: it holds no frames"}

@@ -16,8 +16,6 @@ from tomosaxs_plugins.loaders.image_frames import BrokenImage, by_fabio, plain_t
 from tomosaxs_plugins.loaders.tiff_layout import NotTiff, tiff_pages
 from tomosaxs_plugins.loaders.whole_files import why_not_whole
 
-_CORE = ("detector_y", "detector_x")
-
 
 class Unusable(Exception):
     """A file cannot be used; `whole` tells whether that is sure, or may change when more of it is written."""
@@ -122,8 +120,13 @@ class _Scan:
         return "; ".join(text.replace("{count}", str(count)) for text, count in notes.items())
 
 
-def open_frames(path: Path) -> Frames:
+def open_frames(path: Path, shape: tuple[int, int] | None = None) -> Frames:
     """Open a file: an image, several images, or an HDF5 file of frames.
+
+    Parameters
+    ----------
+    shape : (rows, columns), optional
+        Of the frames that are looked for, where an HDF5 file has several stacks.
 
     Raises
     ------
@@ -132,11 +135,11 @@ def open_frames(path: Path) -> Frames:
     """
     lack = why_not_whole(path)
     if lack:
-        raise Unusable(lack, whole=False)
+        raise Unusable(f"not whole: {lack}", whole=False)
     try:
-        return _scan(path) if h5py.is_hdf5(path) else _images(path)
+        return _scan(path, shape) if h5py.is_hdf5(path) else _images(path)
     except (BrokenImage, InputError, OSError) as error:
-        raise Unusable(str(error).removeprefix(f"{path}: "), whole=False) from None
+        raise Unusable(f"cannot be read: {str(error).removeprefix(f'{path}: ')}", whole=False) from None
     except ImportError as error:
         raise Unusable(f"images of this kind need a package ({error}); install with: pip install fabio", True) from None
 
@@ -178,11 +181,8 @@ def _count(path: Path) -> int:
         raise BrokenImage(f"fabio: {type(error).__name__}: {error}") from None
 
 
-def _scan(path: Path) -> Frames:
-    from tomosaxs_plugins.loaders.scattering_scan import scattering_scan
+def _scan(path: Path, shape: tuple[int, int] | None) -> Frames:
+    from tomosaxs_plugins.commands.integrate_hdf5 import frames_in
 
-    source = scattering_scan((path,))
-    names = source.dataset.names
-    if names[-2:] != _CORE:
-        raise Unusable(f"its data have the axes {', '.join(names)}: no frames of a detector", whole=True)
-    return _Scan(source.reader, source.dataset.shape[:-2] or (1,))
+    reader = frames_in(path, shape)
+    return _Scan(reader, tuple(reader.shape[:-2]) or (1,))

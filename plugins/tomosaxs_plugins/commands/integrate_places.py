@@ -76,7 +76,8 @@ class ImagePlaces:
                     found.setdefault(place.path, stamp)
                 continue
             inside = {path: stamp for path, stamp in self._inside(place.path) if _fits(path.name, place.pattern)}
-            for path in sorted(_without_parts(inside), key=lambda each: natural(str(each))):
+            inside = _without_parts(inside)
+            for path in sorted(inside, key=lambda each: natural(str(each))):
                 found.setdefault(path, inside[path])
         return found
 
@@ -136,13 +137,19 @@ def _fits(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name, pattern) and (pattern != "*" or low.endswith(_IMAGES))
 
 
-def _without_parts(found: dict[Path, Stamp]) -> list[Path]:
-    """Leave out data files of an Eiger whose master file is there, which links to them."""
-    masters = {
-        path.with_name(path.name.removesuffix("_master.h5")) for path in found if path.name.endswith("_master.h5")
-    }
-    return [
-        path
-        for path in found
-        if not (match := re.fullmatch(r"(.+)_data_\d+\.h5", path.name)) or path.with_name(match[1]) not in masters
-    ]
+def _without_parts(found: dict[Path, Stamp]) -> dict[Path, Stamp]:
+    """Leave out data files of an Eiger whose master file, which links to them, is there: it has the stamp of all."""
+    masters = {path.with_name(path.name.removesuffix("_master.h5")): path for path in found if _is_master(path)}
+    whole = dict(found)
+    for path, (size, modified, _) in found.items():
+        match = re.fullmatch(r"(.+)_data_\d+\.h5", path.name)
+        master = masters.get(path.with_name(match[1])) if match else None
+        if master is not None:
+            del whole[path]
+            have = whole[master]
+            whole[master] = have[0] + size, max(have[1], modified), have[2]
+    return whole
+
+
+def _is_master(path: Path) -> bool:
+    return path.name.endswith("_master.h5")

@@ -143,9 +143,9 @@ class Job:
         return outcomes
 
     def _read(self, path: Path, stamp: Stamp) -> Outcome:
-        outcome = Outcome(path, stamp)
+        outcome, before = Outcome(path, stamp), stamp_of(path)
         try:
-            found = open_frames(path)
+            found = open_frames(path, self.shape)
             self._check(found)
             outcome.large = found.shape[0] > BATCH
             if not outcome.large:
@@ -156,7 +156,7 @@ class Job:
             outcome.problem, outcome.whole = str(error), error.whole
         except (OSError, ValueError, InputError, MemoryError) as error:
             outcome.problem, outcome.whole = f"{type(error).__name__}: {error}", False
-        if outcome.frames is not None and stamp_of(path) != stamp:
+        if outcome.frames is not None and stamp_of(path) != before:
             outcome.frames, outcome.problem, outcome.whole = None, "it changed while it was read", False
         return outcome
 
@@ -224,7 +224,7 @@ class Job:
             return
         self.looked = True
         try:
-            self.growing.look(open_frames(path).read(0, 1))
+            self.growing.look(open_frames(path, self.shape).read(0, 1))
         except Unusable:  # it is gone or being overwritten: the next one will do
             self.looked = False
 
@@ -248,14 +248,15 @@ class Job:
     def give_up(self, path: Path) -> None:
         """Note a file that does not become whole among the unusable ones."""
         stamp, text = self.unfinished[path]
-        self._record(Outcome(path, stamp, problem=f"not whole: {text}"), [])
+        self._record(Outcome(path, stamp, problem=text), [])
 
     def _large(self, outcome: Outcome, pool: ThreadPoolExecutor) -> None:
         """Integrate a file of many frames part by part; the next part is read meanwhile."""
         path, rows, problems = outcome.path, [], set()
+        before = stamp_of(path)
         checksum = pool.submit(self.growing.checksum, path) if self.threads > 1 else None
         try:
-            found = open_frames(path)
+            found = open_frames(path, self.shape)
             count, size = found.shape[0], self._most(_PART)
 
             def part(first: int) -> NDArray[Any]:
@@ -277,7 +278,7 @@ class Job:
         except (Unusable, OSError, ValueError, InputError) as error:
             self.unfinished[path] = outcome.stamp, str(error)
             return
-        if stamp_of(path) != outcome.stamp:
+        if stamp_of(path) != before:
             self.unfinished[path] = outcome.stamp, "it changed while it was read"
             return
         outcome.problem = "; ".join(filter(None, [found.problem(), *sorted(problems)]))
