@@ -124,8 +124,11 @@ def test_every_file_counts_for_resume(tmp_path, truths):
     first, _ = run(tmp_path)
     _, log = run(tmp_path, resume=True)
     assert "taken from the earlier run: small, wide" in log
-    with h5py.File(truths[2].path, "r+") as file:
+    changed_file = tmp_path / "changed.h5"
+    shutil.copy(truths[2].path, changed_file)
+    with h5py.File(changed_file, "r+") as file:
         file["entry/SAXS/data"][1, 1] += 7
+    changed_file.replace(truths[2].path)
     second, _ = run(tmp_path, resume=True)
     changed = second["small"] != first["small"]
     assert np.argwhere((changed & ~np.isnan(second["small"])).any(axis=-1)).tolist() == [[2, 1, 1]]
