@@ -4,7 +4,8 @@ python benchmarks/azimuthal_integration.py [--frame FRAME.tif --mask MASK --cali
 
 Without a frame: Poisson counts on a detector of 1043 x 981 pixels, whose mask hides the modules' gaps and the rest of
 35 % of the pixels, as on a real one. Methods take turns; a figure is the median over the rounds, the best in
-the next column. Both get 32-bit integers and the same mask; the first call (set-up) counts apart.
+the next column. Both get 32-bit integers and the same mask; the first call (set-up) counts apart. "Corrected": dark
+counts, flat field, polarisation and solid angle.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np  # noqa: E402
 from tomosaxs_plugins.integration.backends import IntegrationSettings  # noqa: E402
 from tomosaxs_plugins.integration.backends.own import OwnBackend  # noqa: E402
 from tomosaxs_plugins.integration.calibration import read_calibration  # noqa: E402
+from tomosaxs_plugins.integration.engine.errors import DarkCounts  # noqa: E402
 from tomosaxs_plugins.integration.engine.frames import Frames  # noqa: E402
 from tomosaxs_plugins.integration.geometry import DetectorGeometry  # noqa: E402
 from tomosaxs_plugins.integration.masks import read_mask  # noqa: E402
@@ -38,22 +40,40 @@ OWN: dict[str, dict[str, Any]] = {
     "own, areas": {},
     "own, areas, Poisson": {"error_model": "poisson"},
     "own, areas, spread": {"error_model": "azimuthal"},
+    "own, areas, corrected, Poisson": {"corrected": True, "error_model": "poisson"},
+    "own, areas, corrected, gain and noise": {"corrected": True, "error_model": "I / 0.8 + 25"},
+    "own, areas, corrected, expression": {"corrected": True, "error_model": "sqrt(I * I + 25)"},
     "own, 3 x 3 sub-pixels": {"splitting": "subpixel"},
     "own, no splitting": {"splitting": "no"},
 }
-PYFAI: dict[str, tuple[str, str | None]] = {
-    "pyFAI, full, CSR": ("full", None),
-    "pyFAI, full, CSR, Poisson": ("full", "poisson"),
-    "pyFAI, full, CSR, spread": ("full", "azimuthal"),
-    "pyFAI, no splitting, CSR": ("no", None),
+PYFAI: dict[str, tuple[str, str | None, bool]] = {
+    "pyFAI, full, CSR": ("full", None, False),
+    "pyFAI, full, CSR, Poisson": ("full", "poisson", False),
+    "pyFAI, full, CSR, spread": ("full", "azimuthal", False),
+    "pyFAI, full, CSR, corrected, Poisson": ("full", "poisson", True),
+    "pyFAI, no splitting, CSR": ("no", None, False),
 }
 PEER = {
     "own, areas": "pyFAI, full, CSR",
     "own, areas, Poisson": "pyFAI, full, CSR, Poisson",
     "own, areas, spread": "pyFAI, full, CSR, spread",
+    "own, areas, corrected, Poisson": "pyFAI, full, CSR, corrected, Poisson",
+    "own, areas, corrected, gain and noise": "pyFAI, full, CSR, corrected, Poisson",
+    "own, areas, corrected, expression": "pyFAI, full, CSR, corrected, Poisson",
     "own, 3 x 3 sub-pixels": "pyFAI, full, CSR",
     "own, no splitting": "pyFAI, no splitting, CSR",
 }
+
+
+def corrections(corrected: bool) -> dict[str, Any]:
+    """Return dark counts, flat field, polarisation and solid angle for `Frames`, or none of them."""
+    if not corrected:
+        return {}
+    random = np.random.default_rng(2)
+    dark = DarkCounts(random.uniform(0.0, 3.0, SHAPE), np.ones(SHAPE, dtype=np.int64))
+    return {
+        "dark": dark, "efficiency": random.uniform(0.9, 1.1, SHAPE), "polarization": 0.99, "solid_angle": True,
+    }  # fmt: skip
 
 
 def pyfai(geometry: DetectorGeometry) -> Any:
@@ -121,21 +141,25 @@ def main() -> None:
     low, high = full_range(geometry, frame.shape, "q_nm^-1")
     methods: dict[str, Callable[[], object]] = {}
     begun: dict[str, float] = {}
-    for title, more in OWN.items():
-        own = OwnBackend()
+    for title, options in OWN.items():
+        own, more = OwnBackend(), dict(options)
         begin = time.perf_counter()
-        own.setup(IntegrationSettings(Frames(geometry, SHAPE, mask), given.bins, low, high, "q_nm^-1", **more))
+        described = Frames(geometry, SHAPE, mask, **corrections(more.pop("corrected", False)))
+        own.setup(IntegrationSettings(described, given.bins, low, high, "q_nm^-1", **more))
         own.integrate(frames[:1])
         begun[title] = time.perf_counter() - begin
         methods[title] = lambda own=own: own.integrate(frames)  # type: ignore[misc]
-    for title, (splitting, model) in PYFAI.items():
-        peer = pyfai(geometry)
+    for title, (splitting, model, corrected) in PYFAI.items():
+        peer, own_words = pyfai(geometry), corrections(corrected)
+        dark = own_words.get("dark")
+        theirs = {
+            "dark": None if dark is None else dark.counts, "flat": own_words.get("efficiency"),
+            "polarization_factor": own_words.get("polarization"), "correctSolidAngle": corrected,
+            "error_model": model, "method": (splitting, "csr", "cython"), "mask": mask.astype(np.int8),
+        }  # fmt: skip
 
-        def one(peer: Any = peer, splitting: str = splitting, model: str | None = model) -> Any:
-            return peer.integrate1d(
-                frame, given.bins, unit="q_nm^-1", radial_range=(low, high), mask=mask.astype(np.int8),
-                correctSolidAngle=False, error_model=model, method=(splitting, "csr", "cython"),
-            )  # fmt: skip
+        def one(peer: Any = peer, theirs: dict[str, Any] = theirs) -> Any:
+            return peer.integrate1d(frame, given.bins, unit="q_nm^-1", radial_range=(low, high), **theirs)
 
         begin = time.perf_counter()
         one()

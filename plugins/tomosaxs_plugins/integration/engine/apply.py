@@ -110,10 +110,9 @@ def integrate(
         starts = lanes * pixels
         signal, variance, loss = (_sums(lookup) for _ in range(3))
         lost = np.zeros((lookup.bins, LANES), dtype=np.int64)
-        buffer = other = _aligned(LANES * LANES)
-        spread, spread_starts = _NOTHING, starts
-        if spreads is not None:
-            spread, spread_starts, other = spreads(begin, end), (lanes - begin) * pixels, _aligned(LANES * LANES)
+        buffer, other = _aligned(LANES * LANES), _aligned(LANES * LANES)
+        spread = None if spreads is None else spreads(begin, end)
+        spread_starts = (lanes - begin) * pixels
         given: tuple[Any, ...] = (flat, starts, *limits, *tables)
         spreads_are = model.kind in ("counts", "given"), spread, spread_starts
         given_sums: tuple[Any, ...] = (*given, *spreads_are, signal, variance, loss, lost, buffer, other)
@@ -138,9 +137,6 @@ def integrate(
             for _ in pool.map(eight, range(0, number, LANES)):
                 pass
     return curves, sigmas
-
-
-_NOTHING = np.zeros(0)
 
 
 def _spreads(
@@ -262,13 +258,12 @@ def _accumulate(
 ) -> None:  # fmt: skip
     """Sum up weighted counts (and variances) of eight frames.
 
-    `other` is `buffer` where the variance of a pixel is its counts; else it takes what `spread` says.
+    Where `spread` is None the variance of a pixel is its counts, else what it says; compiled apart for both.
     """
-    given = spread.size > 0
     for group in range(groups.size):
         at = groups[group]
         bad = load_pixels(flat, starts, at, keep[group], low, high, buffer)
-        if given:
+        if spread is not None:
             odd = load_pixels(spread, spread_starts, at, keep[group], 0.0, _LARGEST, other)
             if bad or odd:
                 for pixel in range(LANES):
@@ -288,7 +283,10 @@ def _accumulate(
             here = np.int64(first[entry])
             _add_grouped(signal, here, buffer, pixel * LANES, weights, entry, width, False)
             if with_variance:
-                _add_grouped(variance, here, other, pixel * LANES, weights, entry, width, True)
+                if spread is None:
+                    _add_grouped(variance, here, buffer, pixel * LANES, weights, entry, width, True)
+                else:
+                    _add_grouped(variance, here, other, pixel * LANES, weights, entry, width, True)
     for number in range(apart.size):
         pixel = apart[number]
         begin, end = apart_starts[number], apart_starts[number + 1]
@@ -296,7 +294,7 @@ def _accumulate(
         for lane in range(LANES):
             value = flat[starts[lane] + pixel]
             buffer[lane] = np.float64(value) if _usable(value, low, high) else 0.0
-        if given:
+        if spread is not None:
             _mend(flat, starts, low, high, pixel, spread, spread_starts, other, 0)
         _lose(
             flat, starts, low, high, pixel, here, apart_weights, begin, end, norm, dark, dark_variance, with_variance,
@@ -304,7 +302,8 @@ def _accumulate(
         )  # fmt: skip
         _add_pixel(signal, here, buffer, 0, apart_weights, begin, end - begin, False)
         if with_variance:
-            _add_pixel(variance, here, other, 0, apart_weights, begin, end - begin, True)
+            counts = buffer if spread is None else other
+            _add_pixel(variance, here, counts, 0, apart_weights, begin, end - begin, True)
 
 
 @compiled

@@ -114,7 +114,7 @@ def error_model(text: str) -> ErrorModel:
 
     def variance(counts: NDArray[Any]) -> NDArray[np.float64]:
         found = evaluate(text, {"I": np.asarray(counts, dtype=np.float64)})
-        return np.array(np.broadcast_to(found, counts.shape), dtype=np.float64)
+        return np.ascontiguousarray(np.broadcast_to(found, counts.shape), dtype=np.float64)
 
     if not np.all(variance(np.arange(1.0, 3.0)) >= 0):
         raise ValueError(f"error_model {text!r} gives no variance for 1 or 2 counts: {variance(np.arange(1.0, 3.0))}")
