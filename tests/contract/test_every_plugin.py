@@ -23,6 +23,18 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "background_frame": [{"background": IMAGE}, {"background": IMAGE, "scale": "monitor"}],
     "background_subtraction": [{}, {"scale": "monitor"}],
+    "cake": [
+        {"bins": 9, "azimuth_bins": 12},
+        {
+            "bins": 9,
+            "azimuth_bins": 6,
+            "fold": True,
+            "mask_above": 60.0,
+            "normalise": "monitor",
+            "error_model": "poisson",
+        },
+        {"bins": 9, "azimuth_bins": 5, "splitting": "no", "azimuth_range": [0.0, 90.0], "unit": "2theta_deg"},
+    ],
     "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
     "calculate_two": [{"expression": "first - 0.5 * second / monitor"}],
     "curve_band": [
@@ -60,6 +72,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],
     "poisson_uncertainty": [{}, {"gain": 3.0, "offset": 20.0, "readout_noise": 5.0}],
     "polarisation": [{}, {"horizontal": 0.5}],
+    "radial_band": [
+        {"band": [0.04, 0.06], "azimuth_bins": 12},
+        {"band": [0.04, 0.06], "background": [[0.02, 0.035], [0.065, 0.08]], "azimuth_bins": 6, "fold": True}
+        | {"error_model": "poisson", "measure": "integral", "mask_above": 60.0, "normalise": "monitor"},
+    ],
     "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
     "self_absorption": [
         {"transmission": 0.3},
@@ -109,6 +126,7 @@ def test_contract(name: str, parameters: dict[str, Any], tmp_path: Path) -> None
 
 def _backends() -> list[Any]:
     found = [("reconstruct", {"algorithm": "fbp"}), ("azimuthal_integrate", {"bins": 20})]
+    found.append(("cake", {"bins": 9, "azimuth_bins": 12}))
     return [
         pytest.param(plugin, entry, parameters, id=f"{plugin}-{entry.name}")
         for plugin, parameters in found

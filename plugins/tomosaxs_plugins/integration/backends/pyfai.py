@@ -107,15 +107,7 @@ class PyFAIBackend:
         return curves, sigmas
 
     def _one(self, frame: NDArray[Any], settings: IntegrationSettings, sigma: NDArray[Any] | None) -> Any:
-        kind, variance = self._errors.kind, None
-        if kind == "given":
-            made = self._errors.variance
-            variance = np.square(sigma, dtype=np.float64) if made is None else made(frame)  # type: ignore[arg-type]
-            variance = variance if self._constant is None else variance + self._constant
-        elif kind == "counts" and (self._constant is not None or self._errors.slope != 1):
-            counts = frame if self._constant is None else frame + self._constant
-            variance = self._errors.slope * counts
-        model = {"none": None, "azimuthal": "azimuthal"}.get(kind, "poisson" if variance is None else None)
+        variance, model = self._variance(frame, sigma)
         return self._integrator.integrate1d(
             frame,
             settings.bins,
@@ -127,6 +119,18 @@ class PyFAIBackend:
             method=(settings.splitting, "csr", "cython"),
             **self._corrections,
         )
+
+    def _variance(self, frame: NDArray[Any], sigma: NDArray[Any] | None) -> tuple[Any, str | None]:
+        """Return variances of the pixels, or None, and the name of pyFAI's error model, or None."""
+        kind, variance = self._errors.kind, None
+        if kind == "given":
+            made = self._errors.variance
+            variance = np.square(sigma, dtype=np.float64) if made is None else made(frame)  # type: ignore[arg-type]
+            variance = variance if self._constant is None else variance + self._constant
+        elif kind == "counts" and (self._constant is not None or self._errors.slope != 1):
+            counts = frame if self._constant is None else frame + self._constant
+            variance = self._errors.slope * counts
+        return variance, {"none": None, "azimuthal": "azimuthal"}.get(kind, "poisson" if variance is None else None)
 
 
 def _polarization(frames: Frames) -> Any:
