@@ -202,6 +202,8 @@ def test_angles_of_a_tilted_detector_are_those_to_its_normal(tmp_path: Path) -> 
     assert nearest == pytest.approx(np.cos(tilt), abs=1e-3)  # the pixels around the beam see it at 20 degrees
     assert angles.two_theta[5:7, 7:9].max() < 1.0
     found = run("solid_angle", FRAMES, calibration=tmp_path / "tilted.poni")
+    given = {"distance": 0.05, "beam_centre": [6.0, 8.0], "pixel_size": 1e-3, "tilt": np.degrees(tilt)}
+    assert np.allclose(run("solid_angle", FRAMES, calibration=given), found, rtol=1e-6, atol=0)
     assert_allclose(found, values(FRAMES) / angles.cosine**3, rtol=1e-6)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,8 @@ class PixelAngles:
     ----------
     dataset : Dataset
         With axes ``detector_y`` and ``detector_x``; crops of the loader are taken into account.
-    calibration : Path or None
-        File; None takes the geometry that the scan's own file states.
+    calibration : Path, mapping or None
+        File, or named numbers; None takes the geometry that the scan's own file states.
     crop_offset : (row, column) or None
         Detector pixel at which stored frames begin.
 
@@ -32,7 +34,9 @@ class PixelAngles:
         When no geometry is known, or the frames do not fit into the calibrated detector.
     """
 
-    def __init__(self, dataset: Dataset, calibration: Path | None, crop_offset: tuple[int, int] | None) -> None:
+    def __init__(
+        self, dataset: Dataset, calibration: Path | Mapping[str, Any] | None, crop_offset: tuple[int, int] | None
+    ) -> None:
         self.geometry: DetectorGeometry = geometry_of(dataset, calibration, crop_offset)[0]
         rows, columns = self.geometry.shape or (0, 0)
         self._place = np.arange(rows)[:, None] + 0.5, np.arange(columns)[None, :] + 0.5

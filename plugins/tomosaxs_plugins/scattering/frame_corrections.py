@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from tomosaxs import Dataset, DiffractionPatterns, InputError, InputFile, Output, Param, Scan, plugin
+from tomosaxs_plugins.integration.calibration_given import DESCRIPTION as CALIBRATION
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.angular_efficiency import check_sensor
 from tomosaxs_plugins.scattering.flat_field import sensitivity_for
@@ -68,7 +69,7 @@ class FrameCorrections:
         float | None, Param("part of the intensity that is polarised along rows; null: no correction", ge=0, le=1)
     ] = None
     calibration: Annotated[
-        InputFile | None, Param("pyFAI .poni, or NeXus file with an NXdetector; null: the scan's own geometry")
+        InputFile | dict[str, Any] | None, Param(CALIBRATION + "; null: the scan's own geometry")
     ] = None
     crop_offset: Annotated[
         tuple[int, int] | None, Param("detector row and column where stored frames begin", unit="px", ge=0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset, DiffractionPatterns, InputFile, Output, Param, Scan, plugin
+from tomosaxs_plugins.integration.calibration_given import DESCRIPTION as CALIBRATION
 from tomosaxs_plugins.scattering.angles import PixelAngles
 from tomosaxs_plugins.scattering.kernels.solid_angle import divide_by_solid_angle
 from tomosaxs_plugins.scattering.per_point import finished, like, usable, variance
@@ -39,7 +40,7 @@ class SolidAngle:
 
     absolute: Annotated[bool, Param("divide by the solid angle in sr")] = False
     calibration: Annotated[
-        InputFile | None, Param("pyFAI .poni, or NeXus file with an NXdetector; null: the scan's own geometry")
+        InputFile | dict[str, Any] | None, Param(CALIBRATION + "; null: the scan's own geometry")
     ] = None
     crop_offset: Annotated[
         tuple[int, int] | None, Param("detector row and column where stored frames begin", unit="px", ge=0)
