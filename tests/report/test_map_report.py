@@ -13,13 +13,14 @@ from handmade_results import result, saved
 
 import tomosaxs
 from tomosaxs import Axis
-from tomosaxs.report.maps import Frames, sums_of
+from tomosaxs.report.maps import Frames, curve_figures, sums_of
 from tomosaxs.report.pictures import NOT_A_NUMBER
 from tomosaxs.report.views import view_of
-from tomosaxs_plugins.integration.frame_lines import ring, two_theta_of, where_on_detector
+from tomosaxs_plugins.integration.frame_lines import ring, where_on_detector
 from tomosaxs_plugins.integration.frame_picture import FramePicture
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 from tomosaxs_plugins.integration.picture_shades import Shade, grey_scale
+from tomosaxs_plugins.integration.radial import RADIAL, radial_coordinate
 from tomosaxs_plugins.integration.report_regions import Regions, regions_of
 
 Q = np.linspace(0.1, 4, 30)
@@ -151,6 +152,21 @@ def test_large_maps_are_thinned(monkeypatch):
     )
 
 
+def test_frames_of_a_thinned_map_keep_their_numbers(monkeypatch):
+    # sums grow in reading order; every third row and second column is looked at
+    values = np.arange(70.0).reshape(7, 10, 1) * np.ones(30)
+    axes = (Axis("y", 7), Axis("x", 10), Axis("q", 30, Q, "nm^-1"))
+    frames = Frames(values, None, axes, 1, "")
+    monkeypatch.setattr("tomosaxs.report.maps._BYTES", values.nbytes // 6)
+    totals = sums_of(frames)
+    assert totals.steps == (2, 3)
+    looked_at = [10 * y + x for y in range(0, 7, 2) for x in range(0, 10, 3)]
+    np.testing.assert_array_equal(totals.grid.reshape(-1), 30.0 * np.array(looked_at))
+    figures, _ = curve_figures(frames)
+    assert "high: y 6, x 9" in figures[0][0]
+    assert "every 2nd y, every 3rd x" in figures[1][1]
+
+
 # the frame
 
 
@@ -178,13 +194,19 @@ def test_rays_that_miss_the_detector():
 
 
 def test_a_ring_lies_where_q_is():
-    geometry = square()
-    two_theta = float(two_theta_of(geometry, "q_nm^-1", 5.0))
-    # q = 4 pi sin(theta) / wavelength
-    assert 4 * np.pi * np.sin(two_theta / 2) / 0.1 == pytest.approx(5.0)
-    rows, columns = ring(geometry, two_theta)
-    distance = np.hypot(rows - 20, columns - 30) * PIXEL
-    np.testing.assert_allclose(distance, 0.1 * np.tan(two_theta), rtol=1e-12)
+    rows, columns = ring(square(), "q_nm^-1", 5.0)
+    # q = 4 pi sin(theta) / wavelength, wavelength 0.1 nm
+    two_theta = 2 * np.arcsin(5.0 * 0.1 / (4 * np.pi))
+    np.testing.assert_allclose(np.hypot(rows - 20, columns - 30) * PIXEL, 0.1 * np.tan(two_theta), rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", RADIAL)
+def test_rings_are_the_inverse_of_radial_coordinates(unit):
+    geometry = square(rot1=0.2, rot2=-0.1, rot3=0.5)
+    value = {"q": 8.0, "two_theta": 7.0, "radius": 12.0, "d_spacing": 0.8}[RADIAL[unit].axis]
+    value *= {"angstrom^-1": 0.1, "angstrom": 10.0, "rad": 0.01}.get(RADIAL[unit].units, 1.0)
+    rows, columns = ring(geometry, unit, value)
+    np.testing.assert_allclose(radial_coordinate(geometry, unit, rows, columns), value, rtol=1e-9)
 
 
 def test_the_picture_is_the_right_way_up():
@@ -230,6 +252,9 @@ def test_a_beam_far_off_the_frame():
     ends = [float(each) for each in re.findall(r"-?[\d.]+", path)]
     assert ends[-2] < ends[0]  # to the left
     assert ends[-1] > ends[1]  # and down
+    ((*first, x, y),) = arrows_of(text)
+    assert x < first[0]  # counter-clockwise around a beam at the lower left: up and to the left
+    assert y < first[1]
 
 
 def test_a_beam_beside_the_frame_is_shown():
@@ -253,6 +278,10 @@ def test_grey_scales():
 def test_regions():
     found = regions_of({"unit": "q_nm^-1", "azimuth_range": [-30, 30], "range": (0.5, 4.0), "bins": 10})
     assert found == Regions("q_nm^-1", ((-30.0, 30.0),), (0.5, 4.0))
+    folded = regions_of({"azimuth_range": [-30, 30], "fold": True, "band": [1, 2], "background": [[0.5, 0.8]]})
+    assert folded == Regions("q_nm^-1", ((-30.0, 30.0), (150.0, 210.0)), None, ((1.0, 2.0),), ((0.5, 0.8),))
+    assert regions_of({"azimuth_range": [0, 180], "fold": True}).sectors == ()
+    assert regions_of({"azimuth_range": [-180, 180]}).sectors == ()
     geometry = square(shape=(40, 60))
     ((name, outside, kind),) = found.shades(geometry, (40, 60))
     assert (name, kind) == ("outside of the sector or range", "outside")
@@ -326,6 +355,30 @@ def test_the_report_of_a_map(scan: Path) -> None:
     assert not red[20:40, 35:60].any()
     assert "2 of 12 frames gave nothing" in section
     assert "y 1, x 2; y 2, x 3" in section
+
+
+def test_bands_and_cakes(scan: Path) -> None:
+    common = "    calibration: detector.poni\n    mask: mask.npy\n    on: saxs\n    save: true\n"
+    steps = f"""\
+  - plugin: cake
+    to: cakes
+    bins: 20
+    azimuth_bins: 12
+{common}  - plugin: radial_band
+    to: bands
+    band: [2.0, 3.0]
+    background: [[1.5, 2.0], [3.0, 3.5]]
+    azimuth_bins: 12
+{common}"""
+    (scan / "list.yml").write_text(LIST[: LIST.index("  - plugin")] + steps)
+    tomosaxs.run(scan / "list.yml", output=scan / "out", log=lambda line: None)
+    text = (scan / "out" / "report.html").read_text(encoding="utf-8")
+    cake, band = (text.index(f"Frames that {name} integrated") for name in ("cake", "radial_band"))
+    assert "mean of 10 of 12 cakes" in text
+    assert "2 of 12 frames gave nothing" in text[cake:band]
+    assert "side-band: background" not in text[cake:band]
+    for word in ("> band<", "side-band: background", "Dashed: borders", "2 of 12 frames gave nothing"):
+        assert word in text[band : text.index("<h2>Inputs</h2>")], word
 
 
 def test_a_report_survives_what_cannot_be_drawn(scan: Path) -> None:

@@ -118,7 +118,7 @@ def sums_of(frames: Frames) -> Totals:
     thin = thin[..., ::inner, :] if inner > 1 else thin
     shape = thin.shape[: len(steps)]
     grid = np.array([_total(row) for row in thin.reshape(-1, *thin.shape[len(steps) :])] or [], dtype=np.float64)
-    partly = f"sums over every {inner}th azimuth" if inner > 1 else ""
+    partly = f"sums over every {_ordinal(inner)} azimuth" if inner > 1 else ""
     return Totals(grid.reshape(shape), tuple(steps), partly)
 
 
@@ -201,7 +201,7 @@ def _of_scan(frames: Frames, totals: Totals) -> list[Figure]:
         return []
     axes = [_thin(axis, step) for axis, step in zip(scan, totals.steps, strict=True)]
     more = ([totals.partly] if totals.partly else []) + [
-        f"every {step}th {axis.name}" for axis, step in zip(scan, totals.steps, strict=True) if step > 1
+        f"every {_ordinal(step)} {axis.name}" for axis, step in zip(scan, totals.steps, strict=True) if step > 1
     ]
     if len(axes) == 1:
         even = axes[0].values is not None
@@ -247,7 +247,7 @@ def _cake(image: NDArray[Any], down: Axis, across: Axis, told: list[str], log: b
     limits = robust_limits(values)
     ends = [number_text(10.0**each if log else each) for each in limits]
     scale = f"{'logarithmic' if log else 'linear'} scale, black {ends[0]}, white {ends[1]}"
-    return slice_figure(values, down, across, limits, [*told, scale], _WIDE, least=160.0)
+    return slice_figure(values, down, across, limits, [*told, scale], _WIDE, least=260.0)
 
 
 def _stack(table: NDArray[Any], numbers: NDArray[np.intp]) -> NDArray[Any]:
@@ -264,6 +264,11 @@ def _thin(axis: Axis, step: int) -> Axis:
 
 def _x(axis: Axis) -> NDArray[np.float64]:
     return np.asarray(axis.values if axis.values is not None else axis.index, dtype=np.float64)
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number}{ending}"
 
 
 def real(values: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
+from tomosaxs_plugins.integration.radial import RADIAL, RADIUS, TWO_THETA, Q, scale_of
 
 Floats = NDArray[np.float64]
 
@@ -33,29 +34,41 @@ def where_on_detector(geometry: DetectorGeometry, two_theta: ArrayLike, chi: Arr
     return rows, columns
 
 
-def two_theta_of(geometry: DetectorGeometry, unit: str, value: ArrayLike) -> Floats:
-    """Return scattering angles (rad) of radial coordinates in `unit`, a key of `radial.RADIAL`; NaN beyond 180 deg.
+def ring(geometry: DetectorGeometry, unit: str, value: float) -> tuple[Floats, Floats]:
+    """Return (rows, columns) of the closed line on which a radial coordinate has a value; NaN where it has none.
+
+    Parameters
+    ----------
+    geometry : DetectorGeometry
+        Of the frame.
+    unit : str
+        A key of `tomosaxs_plugins.integration.radial.RADIAL`.
+    value : float
+        In that unit.
 
     Raises
     ------
     ValueError
-        When q is given and the wavelength is not known, or the unit has no scattering angle.
+        When the unit needs the wavelength and that is not known.
     """
-    value = np.asarray(value, dtype=np.float64)
-    if unit == "2theta_deg":
-        return np.asarray(np.radians(value), dtype=np.float64)
-    if unit == "2theta_rad":
-        return np.asarray(value, dtype=np.float64)
-    scale = {"q_nm^-1": 1e9, "q_A^-1": 1e10}.get(unit)
-    if scale is None or geometry.wavelength is None:
-        raise ValueError(f"{unit} has no scattering angle here")
-    with np.errstate(invalid="ignore"):
-        return np.asarray(2 * np.arcsin(value * scale * geometry.wavelength / (4 * np.pi)), dtype=np.float64)
+    chi = np.linspace(-np.pi, np.pi, _STEPS)
+    kind, scale = RADIAL[unit].kind, scale_of(geometry, unit)
+    if kind == RADIUS:
+        return _at_radius(geometry, value / scale, chi)
+    if kind == TWO_THETA:
+        return where_on_detector(geometry, value / scale, chi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sine = np.float64(value) / scale if kind == Q else scale / np.float64(value)
+        return where_on_detector(geometry, 2 * np.arcsin(sine), chi)
 
 
-def ring(geometry: DetectorGeometry, two_theta: float) -> tuple[Floats, Floats]:
-    """Return (rows, columns) of a closed ring."""
-    return where_on_detector(geometry, two_theta, np.linspace(-np.pi, np.pi, _STEPS))
+def _at_radius(geometry: DetectorGeometry, radius: float, chi: Floats) -> tuple[Floats, Floats]:
+    """Return (rows, columns) at a distance (m) from the beam's axis: go along the axis to the detector's plane."""
+    turn = geometry.rotation.T
+    aside = np.stack([-radius * np.sin(chi), radius * np.cos(chi)])
+    along = (geometry.distance - turn[2, :2] @ aside) / turn[2, 2]
+    place = turn[:, :2] @ aside + turn[:, 2:] * along
+    return (place[0] + geometry.poni1) / geometry.pixel1, (place[1] + geometry.poni2) / geometry.pixel2
 
 
 def ray(geometry: DetectorGeometry, chi: float, reach: float) -> tuple[Floats, Floats]:

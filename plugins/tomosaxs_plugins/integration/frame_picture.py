@@ -18,7 +18,6 @@ from tomosaxs_plugins.integration.frame_lines import (
     ray,
     ring,
     round_values,
-    two_theta_of,
     visible,
     where_on_detector,
 )
@@ -132,8 +131,7 @@ class FramePicture:
         low, high = full_range(self.geometry, self.shape, unit)
         drawn = []
         for number, value in enumerate(round_values(low, high, count)):
-            two_theta = float(two_theta_of(self.geometry, unit, value))
-            rows, columns = ring(self.geometry, two_theta)
+            rows, columns = ring(self.geometry, unit, value)
             if self._label_ring(rows, columns, f"{value:.6g}", number):
                 self.line(rows, columns, _RING)
                 drawn.append(value)
@@ -165,9 +163,8 @@ class FramePicture:
     def band(self, unit: str, low: float, high: float) -> None:
         """Draw both borders of a band of the radial coordinate."""
         for value in (low, high):
-            angle = float(two_theta_of(self.geometry, unit, value))
-            if angle > 0:
-                self.edge(*ring(self.geometry, angle))
+            if value > 0:
+                self.edge(*ring(self.geometry, unit, value))
 
     def beam(self) -> None:
         """Draw a cross where the beam falls, and arrows along and around chi = 0; elsewhere where it is far off."""

@@ -59,15 +59,15 @@ class GreyScale:
 
 
 def grey_scale(values: NDArray[Any]) -> GreyScale:
-    """Return a scale that shows most of the values: logarithmic where they span more than a factor of ten."""
+    """Return a scale that shows nearly all of the values: logarithmic where they span more than a factor of five."""
     finite = values[np.isfinite(values)].astype(np.float64)
     if finite.size == 0:
         return GreyScale(0.0, 1.0, False)
-    low, high = (float(each) for each in np.percentile(finite, [0.5, 99.7]))
+    low, high = (float(each) for each in np.percentile(finite, [0.5, 99.9]))
     positive = finite[finite > 0]
     if positive.size > 0.05 * finite.size:
         floor = max(low, float(np.percentile(positive, 1)))
-        if high > 10 * floor:
+        if high > 5 * floor:
             return GreyScale(floor, high, True)
     if not high > low:
         low, high = float(finite.min()), float(finite.max())

@@ -18,6 +18,7 @@ from tomosaxs_plugins.integration.frame_picture import FramePicture
 from tomosaxs_plugins.integration.frames import FrameParameters
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 from tomosaxs_plugins.integration.picture_shades import Shade
+from tomosaxs_plugins.integration.radial import RADIAL, SPACING
 from tomosaxs_plugins.integration.report_frames import MeanFrame, mean_frame
 from tomosaxs_plugins.integration.report_missing import missing_frames
 from tomosaxs_plugins.integration.report_regions import Regions, regions_of
@@ -25,8 +26,9 @@ from tomosaxs_plugins.integration.report_regions import Regions, regions_of
 _MASKED, _BY_VALUE, _OUTSIDE, _CHOSEN, _BESIDE = (
     (225, 45, 45), (240, 196, 120), (40, 90, 220), (52, 199, 89), (255, 159, 10),
 )  # fmt: skip
-_UNITS = {
-    "q_nm^-1": "q in nm⁻¹", "q_A^-1": "q in Å⁻¹", "2theta_deg": "2θ in degrees", "2theta_rad": "2θ in rad",
+_RINGS = {
+    ("q", "nm^-1"): "q in nm⁻¹", ("q", "angstrom^-1"): "q in Å⁻¹", ("two_theta", "deg"): "2θ in degrees",
+    ("two_theta", "rad"): "2θ in rad", ("radius", "mm"): "radius in mm",
 }  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _picture(image: MeanFrame, frames: Frames, regions: Regions, values: Mapping
     drawn.add("masked: never used", frames.mask, _MASKED, 0.5)
     drawn.add("left out by its value in these frames", free & ~np.isfinite(image.values), _BY_VALUE, 0.8)
     for name, pixels, kind in regions.shades(frames.geometry, frames.shape):
-        colour, strength = {"outside": (_OUTSIDE, 0.3), "band": (_CHOSEN, 0.25), "side": (_BESIDE, 0.25)}[kind]
+        colour, strength = {"outside": (_OUTSIDE, 0.3), "band": (_CHOSEN, 0.3), "side": (_BESIDE, 0.3)}[kind]
         drawn.add(name, pixels & free, colour, strength)
     picture = FramePicture(image.values, frames.geometry, drawn.shades)
     unit = _ring_unit(frames.geometry, str(values.get("unit", "q_nm^-1")))
@@ -100,12 +102,14 @@ def _picture(image: MeanFrame, frames: Frames, regions: Regions, values: Mapping
         picture.band(regions.unit, low, high)
     picture.beam()
     scale = picture.scale
-    caption = (
-        f"{image.told}; row 0 is on top. {'Logarithmic' if scale.log else 'Linear'} grey scale, black "
-        f"{scale.low:.4g}, white {scale.high:.4g}. " + (f"Rings (cyan): {_UNITS[unit]}. " if rings else "")
-        + "The arrows show χ = 0 and in which sense χ grows."
-        + (" Dashed: borders of what the step integrates." if regions.sectors or regions.edges else "")
-    )  # fmt: skip
+    told = [
+        f"{image.told}; row 0 is on top.",
+        f"{'Logarithmic' if scale.log else 'Linear'} grey scale, black {scale.low:.4g}, white {scale.high:.4g}.",
+        f"Rings (cyan): {_RINGS[RADIAL[unit].axis, RADIAL[unit].units]}." if rings else "",
+        "The arrows show χ = 0 and in which sense χ grows.",
+        "Dashed: borders of what the step integrates." if regions.sectors or regions.edges else "",
+    ]
+    caption = " ".join(text for text in told if text)
     facts = "".join(
         f'<tr><td>{escape(name)}</td><td class="number">{escape(text)}</td></tr>'
         for name, text in _facts(frames, values)
@@ -119,9 +123,10 @@ def _picture(image: MeanFrame, frames: Frames, regions: Regions, values: Mapping
 
 
 def _ring_unit(geometry: DetectorGeometry, unit: str) -> str:
-    if unit in ("2theta_deg", "2theta_rad"):
-        return unit
-    return (unit if unit != "radius_mm" else "q_nm^-1") if geometry.wavelength is not None else "2theta_deg"
+    """Return the unit of the rings: that of the step, q for d, 2 theta where the wavelength is not known."""
+    if RADIAL[unit].kind == SPACING:
+        unit = "q_nm^-1"
+    return "2theta_deg" if RADIAL[unit].needs_wavelength and geometry.wavelength is None else unit
 
 
 def _facts(frames: Frames, values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -132,8 +137,8 @@ def _facts(frames: Frames, values: Mapping[str, Any]) -> list[tuple[str, str]]:
     tilt = math.degrees(math.acos(min(1.0, math.cos(geometry.rot1) * math.cos(geometry.rot2))))
     facts = [
         ("beam centre, row", f"{row:.2f} px"),
-        ("beam centre, column", f"{column:.2f} px" + ("" if inside else " (outside of the frame)")),
         ("the same from the bottom edge", f"{frames.shape[0] - row:.2f} px"),
+        ("beam centre, column", f"{column:.2f} px" + ("" if inside else " (outside of the frame)")),
         ("sample to detector along the beam", f"{1e3 * geometry.beam_distance:.3f} mm"),
         ("beam to detector normal", f"{tilt:.3f}°"),
         ("pixel", f"{1e6 * geometry.pixel1:.4g} × {1e6 * geometry.pixel2:.4g} µm"),

@@ -31,7 +31,7 @@ def missing_frames(step: Any, result: Result) -> str:
     more = f" … and {len(empty) - _LISTED} more" if len(empty) > _LISTED else ""
     told = _not_measured(step, scan, empty)
     return (
-        f"<h3>{len(empty)} of {count} frames gave nothing</h3><p>{escape(told)}The others are complete.</p>"
+        f"<h3>{len(empty)} of {count} frames gave nothing</h3><p>{escape(told)}The other frames went on.</p>"
         f'<p class="small">{"; ".join(words)}{more}</p>'
     )
 

@@ -58,12 +58,15 @@ class Regions:
 
 
 def regions_of(values: Mapping[str, Any]) -> Regions:
-    """Return what the parameters of a step say; unknown parameters say nothing."""
+    """Return what the parameters of `azimuthal_integrate`, `cake` and `radial_band` say; unknown ones say nothing."""
     unit = str(values.get("unit", "q_nm^-1"))
     sectors = _pairs(values.get("azimuth_range"))
+    if values.get("fold"):  # opposite azimuths are taken together
+        sectors = tuple(pair for low, high in sectors for pair in ((low, high), (low + 180, high + 180)))
+    if any(high - low >= 360 for low, high in sectors) or (len(sectors) == 2 and sectors[0][1] - sectors[0][0] >= 180):
+        sectors = ()  # the whole circle
     ranges = _pairs(values.get("range"))
-    bands = _pairs(values.get("band"))
-    sides = _pairs(values.get("background"))
+    bands, sides = _pairs(values.get("band")), _pairs(values.get("background"))
     return Regions(unit, sectors, ranges[0] if ranges else None, bands, sides)
 
 
