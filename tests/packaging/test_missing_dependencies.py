@@ -79,6 +79,7 @@ CORRECTED = """\
 # A list of steps that needs the package, and where and how its absence is told.
 REFUSED: dict[str, tuple[str, str]] = {
     "astra": (CORRECTED + "  - plugin: reconstruct\n    backend: astra\n", "list.yml:9: step 3 reconstruct.backend"),
+    "matplotlib": (CORRECTED + "output:\n  plugin: curve_plot\n", "list.yml:9: output curve_plot"),
     "numba": (CORRECTED + "  - plugin: find_rotation_axis\n", "list.yml:8: step 3 find_rotation_axis"),
     "numexpr": (CORRECTED, "list.yml:6: step 1 dark_flat_correction"),
     "pyFAI": (
