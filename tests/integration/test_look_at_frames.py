@@ -61,6 +61,8 @@ def test_the_direct_beam_is_seen_in_the_first_middle_or_last_frame(tmp_path: Pat
     # q at 3 px: 2 pi / 0.1 nm * 3e-4 = 0.019
     assert warned(source_of(frames), unit="q_nm^-1", range=(0.03, 0.5)) == []
     assert len(warned(source_of(frames), unit="q_nm^-1", range=(0.001, 0.5))) == 1
+    assert warned(source_of(frames), unit="q_nm^-1", band=(0.1, 0.2), background=[(0.05, 0.1)]) == []
+    assert len(warned(source_of(frames), unit="q_nm^-1", band=(0.1, 0.2), background=[(0.0, 0.1)])) == 1
 
 
 def test_a_beam_beside_the_detector_or_among_dead_pixels_is_no_matter():

@@ -25,8 +25,8 @@ _TIMES, _DEVIATIONS = 5.0, 10.0
 def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -> Iterator[str]:
     """Yield warnings about mask and beam centre; the rule ``look=`` of every step that integrates frames.
 
-    Looks at the first, the middle and the last frame. `range` and `unit`, where a step has them, say what of the
-    frames it uses.
+    Looks at the first, the middle and the last frame. `range`, `band` and `background` in `unit`, where a step has
+    them, say what of the frames it uses.
     """
     own = {each.name for each in fields(FrameParameters) if each.init}
     step = FrameParameters(**{name: value for name, value in parameters.items() if name in own})
@@ -80,16 +80,21 @@ def sample(dataset: Dataset, source: Source, count: int = 3) -> list[NDArray[Any
 
 
 def _used(geometry: DetectorGeometry, shape: tuple[int, int], parameters: dict[str, Any]) -> NDArray[np.bool_]:
-    """Return which pixels lie in the range that the step makes bins of."""
-    wanted, unit = parameters.get("range"), parameters.get("unit")
-    if not wanted or not unit:
+    """Return which pixels lie in the intervals that the step makes bins of."""
+    intervals = [parameters[name] for name in ("range", "band") if parameters.get(name)]
+    unit = parameters.get("unit")
+    if not intervals or not unit:
         return np.ones(shape, dtype=np.bool_)
+    intervals += parameters.get("background") or []
     rows, columns = np.arange(shape[0])[:, None] + 0.5, np.arange(shape[1])[None, :] + 0.5
     try:
         place = radial_coordinate(geometry, unit, rows, columns)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return np.asarray((place >= wanted[0]) & (place <= wanted[1]), dtype=np.bool_)
+    used = np.zeros(shape, dtype=np.bool_)
+    for low, high in intervals:
+        used |= (place >= low) & (place <= high)
+    return used
 
 
 def _beam(
