@@ -270,3 +270,20 @@ def test_any_spoilt_bytes_are_harmless(tmp_path):
             refused += decoded is None
             assert decoded is None or decoded.size == filters.size
         assert refused > 300
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1, 40, 50)}])
+def test_a_file_that_is_cut_off_after_it_was_opened(tmp_path, options):
+    """HDF5 refuses such a file when it opens it; later only reading tells."""
+    values = np.random.default_rng(6).poisson(2.0, (6, 40, 50)).astype("u2")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=values, **options)
+    file = open_file(tmp_path / "a.h5")
+    reader = reader_of(file, file.handle["data"], core=2)
+    reader.read((slice(0, 1), slice(None), slice(None)))
+    with (tmp_path / "a.h5").open("r+b") as raw:
+        raw.truncate((tmp_path / "a.h5").stat().st_size - 5000)
+    read = reader.read((slice(0, 6), slice(0, 20), slice(None)))
+    np.testing.assert_array_equal(read[:4], values[:4, :20])
+    assert (read[5] == 65535).all()
+    assert any("frame 5 of" in text and "the file ends within it" in text for text in reader.notes)

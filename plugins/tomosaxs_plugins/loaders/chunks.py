@@ -51,15 +51,18 @@ class Part:
     inside: slice | NDArray[np.intp]
 
 
-def read_exactly(descriptor: int, target: NDArray[np.uint8], place: int) -> bool:
-    """Fill a contiguous array from a place of a file; return False where the file ends before."""
+def read_exactly(descriptor: int, target: NDArray[np.uint8], place: int) -> str:
+    """Fill a contiguous array from a place of a file; return why that cannot be, or an empty text."""
     view, done = target.data, 0
     while done < target.size:
-        got = os.preadv(descriptor, [view[done:]], place + done)
+        try:
+            got = os.preadv(descriptor, [view[done:]], place + done)
+        except OSError as error:
+            return error.strerror or str(error)
         if got == 0:
-            return False
+            return "the file ends within it"
         done += got
-    return True
+    return ""
 
 
 def in_threads(work: Callable[[Any, Room], Damage | None], tasks: Iterable[Any], size: int) -> list[Damage]:
@@ -215,9 +218,8 @@ class Chunks:
         size = int(self._length[number])
         plain = into is not None and not self._filters.codes and size == self._filters.size
         raw = into if plain and into is not None else room.raw_bytes(size)
-        if read_exactly(self._descriptor, raw, int(self._place[number])):
-            return raw, ""
-        return None, "the file ends within its chunk"
+        why = read_exactly(self._descriptor, raw, int(self._place[number]))
+        return (None, why) if why else (raw, "")
 
     def _direct(self, out: NDArray[Any], parts: tuple[Part, ...]) -> NDArray[np.uint8] | None:
         """Return the bytes of the result where exactly this chunk belongs, or None."""
@@ -258,10 +260,11 @@ class Contiguous:
 
         def work(task: tuple[int, int, int, int], room: Room) -> Damage | None:
             number, begin, end, place = task
-            if read_exactly(self._descriptor, flat[begin:end], place):
+            why = read_exactly(self._descriptor, flat[begin:end], place)
+            if not why:
                 return None
             at = np.unravel_index(number, out.shape[: axis if whole else axis + 1])
-            return Damage(tuple(slice(int(n), int(n) + 1) for n in at), "the file ends within it")
+            return Damage(tuple(slice(int(n), int(n) + 1) for n in at), why)
 
         tasks = self._pieces(chosen[: axis + 1], inner * self._width, run, whole)
         return in_threads(work, tasks, 0)

@@ -55,8 +55,9 @@ def plain_tiff(
         first, last, _ = rows.indices(page.shape[0])
         values = np.empty((last - first, page.shape[1]), dtype)
         begin = (page.place or 0) + first * page.shape[1] * dtype.itemsize
-        if not read_exactly(descriptor, values.reshape(-1).view(np.uint8), begin):
-            raise BrokenImage(f"the file ends at {os.fstat(descriptor).st_size} of {page.end} bytes")
+        why = read_exactly(descriptor, values.reshape(-1).view(np.uint8), begin)
+        if why:
+            raise BrokenImage(why)
         return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
     finally:
         os.close(descriptor)
