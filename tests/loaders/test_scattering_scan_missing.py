@@ -189,7 +189,31 @@ def test_frames_that_cannot_be_decoded_are_masked_and_counted(tmp_path, snake):
     np.testing.assert_array_equal(whole(source), expected)
     ((text, count),) = source.reader.notes.items()
     assert count == 1
-    assert "{count} " in text
+    assert "frame 1, 2 of " in text
+    assert "is damaged and counts as not measured" in text
+
+
+def test_a_damaged_frame_in_a_file_of_its_own(tmp_path):
+    for number in range(3):
+        path = tmp_path / f"{number}.nxs"
+        with h5py.File(path, "w") as file:
+            one = {"chunks": (ROWS, COLUMNS), "compression": "gzip", "fletcher32": True}
+            put(file, "entry/SAXS/data", frames() + number, **one)
+            place = file["entry/SAXS/data"].id.get_chunk_info_by_coord((0, 0))
+        if number == 1:
+            with path.open("r+b") as raw:
+                raw.seek(place.byte_offset + 6)
+                raw.write(b"\xff\x00\xff\x00\xff\x00")
+    source = scattering_scan(sorted(tmp_path.glob("*.nxs")), along="scan")
+    got = whole(source)
+    assert got.shape == (3, 1, ROWS, COLUMNS)
+    np.testing.assert_array_equal(got[[0, 2], 0], [frames(), frames() + 2])
+    assert np.isnan(got[1]).all()
+    ((text, count),) = source.reader.notes.items()
+    assert "1.nxs: /entry/SAXS/data cannot be read" in text
+    assert count == 1
+    with pytest.raises(InputError, match="cannot be read"):
+        whole(scattering_scan(tmp_path / "1.nxs"))
 
 
 def test_a_file_that_was_cut_off_is_named(tmp_path):

@@ -157,7 +157,7 @@ def _read(path: Path, choice: _Choice) -> ScanFile:
         placed = with_coordinates(placed, detector)
         values, ignored = find_values(detector, choice.companions, choice.channels)
         angles = angles_of(detector, stages, choice.angle_path, choice.angle_units)
-        reader = reader_of(file, detector.data, rank=detector.data.ndim)
+        reader = reader_of(file, detector.data, rank=detector.data.ndim, core=2)
     if behind:
         said.append(f"frames lie in {', '.join(map(str, behind))} (linked from {path})")
     said += [*more, *placed.notes, *ignored]

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Source
+from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import units_of
 from tomosaxs_plugins.loaders.scans.angles import common_angles, given_angles, settle
 from tomosaxs_plugins.loaders.scans.file import ScanFile, mask_of, metadata_of
 from tomosaxs_plugins.loaders.scans.points import Placed
-from tomosaxs_plugins.loaders.scans.reader import PointReader, fill_value
+from tomosaxs_plugins.loaders.scans.reader import PointReader
 from tomosaxs_plugins.loaders.scans.union import united
 from tomosaxs_plugins.loaders.scans.values import on_grid
 

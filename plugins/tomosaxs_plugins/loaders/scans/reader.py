@@ -11,19 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Reader, Selection
+from tomosaxs_plugins.loaders.gaps import fill_value
 
 _AT_ONCE = 64 * 2**20
 """Bytes read in one go where frames have to be put in another order."""
-
-
-def fill_value(dtype: np.dtype[Any]) -> Any:
-    """Return what stands for a frame that is not there: NaN, -1, or the largest value of an unsigned type.
-
-    In frames of counts these are what detectors write into gaps and dead pixels; integration leaves them out.
-    """
-    if dtype.kind == "f":
-        return np.nan
-    return -1 if dtype.kind == "i" else np.iinfo(dtype).max if dtype.kind == "u" else 0
 
 
 def boxes(first: int, last: int, shape: Sequence[int]) -> Iterator[tuple[slice, ...]]:
@@ -92,6 +83,18 @@ class PointReader:
         """Whether chunks are decoded whole, so that small parts cost as much as large ones."""
         return any(bool(getattr(part, "compressed", False)) for part in self.parts)
 
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of what is decoded together: points that lie in one chunk follow each other in the grid."""
+        stored: tuple[int, ...] | None = getattr(self.parts[0], "chunks", None)
+        if stored is None:
+            return None
+        together, deep = math.prod(stored[:-2]), []
+        for size in reversed(self.where.shape):
+            deep.append(min(together, int(size)))
+            together = -(-together // max(1, int(size)))
+        return (*reversed(deep), *stored[-2:])
+
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return frames; those that are not there, or cannot be read, hold the `fill_value`."""
         wanted = self.where
@@ -142,6 +145,8 @@ class PointReader:
             frames: NDArray[Any] = reader.read((*box, *core)).reshape(count, *frame)
             return frames
         except InputError as error:
+            if self._starts[-1] < 2:  # there is nothing else that could go on
+                raise
             if count == 1:
                 reason = str(error).replace("{", "(").replace("}", ")")
                 text = f"WARNING: {{count}} frames cannot be read and count as not measured ({reason})"
