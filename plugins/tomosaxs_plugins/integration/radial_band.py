@@ -113,6 +113,7 @@ class RadialBand(FrameParameters):
         beside = self.background or []
         if len(beside) > 2:
             raise InputError(f"background: one or two bands are expected, got {len(beside)}", parameter="background")
+        azimuth_axis(self.azimuth_bins, self.azimuth_range, self.fold)
         frames = self.frames(dataset)
         for name, each in [("band", self.band), *(("background", each) for each in beside)]:
             try:
