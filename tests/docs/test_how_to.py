@@ -177,3 +177,22 @@ def test_load_images(tmp_path: Path) -> None:
         "Distance: 0.1\nPoni1: 0.002\nPoni2: 0.0015\nRot1: 0\nRot2: 0\nRot3: 0\nWavelength: 1e-10\n"
     )
     assert run_list(texts("load-images.md", "yaml")[0], tmp_path, "images") == {"azimuthal_integrate": (3, 100)}
+
+
+def test_load_saxs_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import h5py
+    import numpy as np
+
+    from tomosaxs_plugins.loaders.scattering_scan import scattering_scan
+
+    page = "load-saxs-scans.md"
+    monkeypatch.chdir(tmp_path)
+    for code in texts(page, "python"):
+        exec(compile(code, page, "exec"), {})
+    nine, other = texts(page, "yaml")
+    assert run_list(nine, tmp_path, "maps") == {"small_angles": (3, 3, 4, 200), "wide_angles": (3, 3, 4, 200)}
+    assert scattering_scan(Path("i22-1001.nxs"), detector="SAXS").dataset.auxiliaries["missing"] is not None
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["measurement/eiger"] = np.ones((2, 3, 8, 8), np.float32)
+    mean = "steps:\n  - plugin: calculate\n    expression: 2 * data\n"
+    assert run_list(other + mean, tmp_path, "other") == {"calculate": (2, 3, 8, 8)}
