@@ -168,6 +168,24 @@ def test_frames_of_nexus_files(files):
     assert names == ["3", "10", "12"]
 
 
+def test_names_of_images_and_of_files_in_several_folders(files):
+    for folder in ("a", "b"):
+        (files / folder).mkdir()
+        with h5py.File(files / folder / "result.nxs", "w") as file:
+            group = file.create_group("entry/data")
+            group.attrs.update(NX_class="NXdata", signal="I", axes=["frame", "q"])
+            group["I"], group["q"] = np.ones((3, 60)), Q
+            group["file"] = ["/x/one.tif", "/x/two.h5", "/x/two.h5"]
+    done("a/result.nxs", "-o", "a.svg")
+    assert names_in(files / "a.svg") == ["one", "two: frame 1", "two: frame 2"]
+    done("a/result.nxs", "b/result.nxs", "-f", "0", "-o", "a.svg")
+    assert names_in(files / "a.svg") == ["a/result: one", "b/result: one"]
+
+
+def names_in(path):
+    return [text for text in re.findall(r">([^<>]+)</text>", path.read_text()) if "one" in text or "two" in text]
+
+
 def test_curves_over_different_coordinates_are_not_mixed(tmp_path):
     with pytest.raises(ValueError, match="plot them apart"):
         plot_curves([a_curve(), Curve(Q, Q, None, "b", "azimuth", "deg")], tmp_path / "a.png")

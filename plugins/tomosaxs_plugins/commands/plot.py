@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +63,11 @@ def _read(files: tuple[Path, ...], frames: str) -> list[Curve]:
     from tomosaxs_plugins.curves.read import read_curves
 
     found: list[Curve] = []
+    known = Counter(path.stem for path in files)
     for path in files:
         curves, count = read_curves(path, _numbers(frames), _MOST)
+        if known[path.stem] > 1:  # result.nxs of several folders
+            curves = [replace(each, name=f"{path.with_suffix('')}: {each.name}") for each in curves]
         if len(curves) < count and not frames:
             click.echo(f"{path}: {len(curves)} of {count} curves, evenly spread; --frames takes others")
         found += curves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,18 @@ class CurveSet:
         """
         with _opened(self.path) as file:
             group = file[self.group]
-            return [self._one(group, number) for number in numbers]
+            images = self._images(group)
+            several = {name for name, count in Counter(images).items() if count > 1}
+            return [self._one(group, number, images, several) for number in numbers]
 
-    def _one(self, group: h5py.Group, number: int) -> Curve:
+    def _images(self, group: h5py.Group) -> list[str]:
+        """Return the names of the images that the curves come from, or nothing; `tomosaxs integrate` writes them."""
+        found = group.get("file")
+        if not isinstance(found, h5py.Dataset) or h5py.check_string_dtype(found.dtype) is None:
+            return []
+        return [Path(_text(each)).stem for each in found[()]] if found.shape == self.frames else []
+
+    def _one(self, group: h5py.Group, number: int, images: list[str], several: set[str]) -> Curve:
         if not 0 <= number < self.count:
             raise ValueError(f"{self.path}: {self.group} has {self.count} curves, there is no number {number}")
         frame = tuple(int(each) for each in np.unravel_index(number, self.frames)) if self.frames else ()
@@ -76,13 +86,16 @@ class CurveSet:
         if isinstance(mask, h5py.Dataset) and mask.shape == self.shape and mask.dtype.kind in "biu":
             values = np.where(self._part(mask, frame) != 0, np.nan, values)
         sigma = self._part(group[self.sigma], frame) if self.sigma else None
-        where = ", ".join(f"{name} {place}" for name, place in zip(self.frame_axes, frame, strict=True))
+        name = self.path.stem
+        where = ", ".join(f"{axis} {place}" for axis, place in zip(self.frame_axes, frame, strict=True))
+        if images:
+            name, where = images[number], where if images[number] in several else ""
         units = unit_name(_text(x.attrs.get("units", "")))
-        name, guessed = described(f"{self.coordinate} {_text(x.attrs.get('long_name', ''))}")
+        x_name, guessed = described(f"{self.coordinate} {_text(x.attrs.get('long_name', ''))}")
         y_units = _text(y.attrs.get("units_as_computed", y.attrs.get("units", "")))
         return Curve(
-            self._part(x, frame), values, sigma, f"{self.path.stem}: {where}" if where else self.path.stem,
-            name or self.coordinate, units or guessed, "intensity", "" if y_units == "arbitrary" else y_units,
+            self._part(x, frame), values, sigma, f"{name}: {where}" if where else name,
+            x_name or self.coordinate, units or guessed, "intensity", "" if y_units == "arbitrary" else y_units,
         )  # fmt: skip
 
     def _part(self, dataset: h5py.Dataset, frame: tuple[int, ...]) -> Floats:
