@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -15,29 +15,13 @@ from numpy.typing import NDArray
 
 from tomosaxs import Axis, Dataset, FileRows, GrowingResult, InputError
 from tomosaxs_plugins.commands.integrate_curve_files import CurveFiles
-from tomosaxs_plugins.commands.integrate_frames import Frames, Unusable, open_frames
+from tomosaxs_plugins.commands.integrate_frames import Unusable, open_frames
 from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
+from tomosaxs_plugins.commands.integrate_read import BATCH, Outcome, Room, read_file, together
 
-BATCH = 8
-"""Frames that are integrated side by side; files with more are read in parts."""
 _PART = 4 * BATCH
 _AT_ONCE = 1 << 28
 """Bytes of the frames (as 32-bit numbers) that a thread holds, at most, unless one alone has more."""
-
-
-@dataclass(eq=False)
-class Outcome:
-    """What became of a file: curves, or why there are none."""
-
-    path: Path
-    stamp: Stamp
-    checksum: str = ""
-    frames: NDArray[Any] | None = None
-    curves: NDArray[Any] | None = None
-    sigma: NDArray[Any] | None = None
-    problem: str = ""
-    whole: bool = True
-    large: bool = False
 
 
 class Job:
@@ -73,6 +57,7 @@ class Job:
         self.growing, self.shape, self.curve_files, self.threads, self.stop = growing, shape, curve_files, threads, stop
         self.stamps: dict[Path, Stamp] = {}
         self.unfinished: dict[Path, tuple[Stamp, str]] = {}
+        self.rooms: SimpleQueue[Room] = SimpleQueue()
         self.looked = False
         self.done = 0
         self.frames = 0
@@ -129,60 +114,41 @@ class Job:
         """Read, check and integrate a few files, in a thread of its own."""
         if self.stop.is_set():
             return []
-        outcomes = [self._read(path, stamp) for path, stamp in files]
+        try:
+            room = self.rooms.get_nowait()
+        except Empty:
+            room = Room()
+        room.used = 0
+        try:
+            outcomes = [read_file(path, stamp, self.shape, room, self.growing.checksum) for path, stamp in files]
+            self._integrate_all(outcomes, room)
+        finally:
+            self.rooms.put(room)
+        return outcomes
+
+    def _integrate_all(self, outcomes: list[Outcome], room: Room) -> None:
         kinds: dict[np.dtype[Any], list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.frames is not None:
                 kinds.setdefault(outcome.frames.dtype, []).append(outcome)
         for same in kinds.values():
             try:
-                self._integrate(same)
+                self._integrate(same, room)
             except ValueError:  # of one of them
                 for outcome in same:
-                    self._integrate_alone(outcome)
-        return outcomes
+                    self._integrate_alone(outcome, room)
 
-    def _read(self, path: Path, stamp: Stamp) -> Outcome:
-        outcome, before = Outcome(path, stamp), stamp_of(path)
+    def _integrate_alone(self, outcome: Outcome, room: Room) -> None:
         try:
-            found = open_frames(path, self.shape)
-            self._check(found)
-            outcome.large = found.shape[0] > BATCH
-            if not outcome.large:
-                outcome.frames = np.ascontiguousarray(found.read(0, found.shape[0]))
-                outcome.problem = found.problem()
-                outcome.checksum = self.growing.checksum(path)
-        except Unusable as error:
-            outcome.problem, outcome.whole = str(error), error.whole
-        except (OSError, ValueError, InputError, MemoryError) as error:
-            outcome.problem, outcome.whole = f"{type(error).__name__}: {error}", False
-        if outcome.frames is not None and stamp_of(path) != before:
-            outcome.frames, outcome.problem, outcome.whole = None, "it changed while it was read", False
-        return outcome
-
-    def _check(self, found: Frames) -> None:
-        if found.dtype.kind not in "iufb":
-            raise Unusable(f"values of type {found.dtype} are no counts", whole=True)
-        if found.shape[0] == 0:
-            raise Unusable("it holds no frames yet", whole=False)
-        if self.shape is not None and tuple(found.shape[1:]) != self.shape:
-            rows, columns = found.shape[1:]
-            raise Unusable(
-                f"frames of {rows} x {columns} pixels, {self.shape[0]} x {self.shape[1]} are expected", whole=True
-            )
-
-    def _integrate_alone(self, outcome: Outcome) -> None:
-        try:
-            self._integrate([outcome])
+            self._integrate([outcome], room)
         except ValueError as error:
-            outcome.frames, outcome.problem = None, str(error)
+            outcome.fail(str(error), whole=True)
 
-    def _integrate(self, outcomes: list[Outcome]) -> None:
+    def _integrate(self, outcomes: list[Outcome], room: Room) -> None:
         """Integrate the frames of several files together; a curve does not depend on the others."""
-        frames = [outcome.frames for outcome in outcomes if outcome.frames is not None]
-        curves, sigma = self.growing.compute(frames[0] if len(frames) == 1 else np.concatenate(frames))
-        ends = np.cumsum([len(each) for each in frames])
-        for outcome, size, end in zip(outcomes, map(len, frames), ends, strict=True):
+        sizes = [0 if outcome.frames is None else len(outcome.frames) for outcome in outcomes]
+        curves, sigma = self.growing.compute(together(outcomes, room))
+        for outcome, size, end in zip(outcomes, sizes, np.cumsum(sizes), strict=True):
             outcome.curves = curves[end - size : end]
             outcome.sigma = None if sigma is None else sigma[end - size : end]
             outcome.problem = "; ".join(filter(None, [outcome.problem, _empty(outcome.curves)]))
