@@ -14,6 +14,7 @@ from tomosaxs import (
     InputFile,
     Param,
     PluginError,
+    Pointwise,
     Projections,
     Scan,
     Sinograms,
@@ -181,3 +182,24 @@ def test_a_class_that_is_no_dataclass_is_refused():
 
     with pytest.raises(PluginError, match="must be a dataclass"):
         spec_of(Wrong)
+
+
+def test_any_number_of_datasets() -> None:
+    """``*data`` takes one dataset or several; beside it there is no other."""
+
+    @plugin
+    def total(*data: Pointwise, scan: Scan) -> Pointwise:
+        """Sum."""
+        return sum(data)
+
+    spec = spec_of(total)
+    assert spec.variadic
+    assert [name for name, _ in spec.reading(3).inputs] == ["data"] * 3
+
+    @plugin
+    def wrong(first: Pointwise, *others: Pointwise) -> Pointwise:
+        """Sum."""
+        return first
+
+    with pytest.raises(PluginError, match="there can be no other dataset"):
+        spec_of(wrong)
