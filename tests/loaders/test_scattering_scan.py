@@ -286,3 +286,26 @@ def test_several_entries(tmp_path):
         scattering_scan(path)
     assert scattering_scan(path, entry="second").dataset.shape == (5, ROWS, COLUMNS)
     assert scattering_scan(path, entry="/entry").dataset.shape == (3, 4, ROWS, COLUMNS)
+
+
+def test_measured_maps(shared):
+    source = scattering_scan(shared / "data/mapping/xrd_test.nxs")
+    assert source.dataset.shape == (2, 2, 2, 100, 1000)
+    assert source.dataset.names == ("rotation_angle", "y", "x", "detector_y", "detector_x")
+    np.testing.assert_array_equal(source.dataset.axis("rotation_angle").values, [-42, 63])
+    with h5py.File(shared / "data/mapping/xrd_test.nxs") as file:
+        np.testing.assert_array_equal(whole(source), file["entry1/xrd_entry/instrument/detector/data"][()])
+    many = scattering_scan(shared / "data/mapping/mm.nxs")  # beside NXstxm and NXfluo, whose data are no frames
+    assert many.dataset.shape == (2, 2, 2, 100, 1000)
+    np.testing.assert_array_equal(many.dataset.axis("rotation_angle").values, [-42, 63])
+
+
+def test_axes_without_positions_are_said(tmp_path):
+    path = nxsas(tmp_path / "a.nxs", 2, 3, 4, axes=["theta", "y", "x"])
+    source = scattering_scan(path)
+    assert source.dataset.names[:3] == ("rotation_angle", "y", "x")
+    assert "WARNING: the rotation angles are not known: give angles:" in said(source)
+    assert "axis y only counts points" in said(source)
+    given = scattering_scan(path, angles=[0.0, 90.0])
+    np.testing.assert_array_equal(given.dataset.axis("rotation_angle").values, [0, 90])
+    assert "rotation angles are not known" not in said(given)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Source
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import units_of
-from tomosaxs_plugins.loaders.scans.angles import common_angles, given_angles, settle
+from tomosaxs_plugins.loaders.scans.angles import CURE, common_angles, given_angles, settle
 from tomosaxs_plugins.loaders.scans.file import ScanFile, mask_of, metadata_of
 from tomosaxs_plugins.loaders.scans.points import Placed
 from tomosaxs_plugins.loaders.scans.reader import PointReader
@@ -178,7 +178,7 @@ def _source(
     auxiliaries: dict[str, Auxiliary] = {}
     metadata, notes = metadata_of(known)
     metadata.update(extra)
-    messages = [_head(first, placed), *_from_files(known), *said]
+    messages = [_head(first, placed), *_from_files(known), *said, *_only_counting(placed)]
     for name in dict.fromkeys(name for scan in known for name in scan.values):
         found = on_grid(name, [None if s is None else s.values.get(name) for s in every], where, names, has_files_axis)
         source = next(scan.values[name] for scan in known if name in scan.values)
@@ -230,6 +230,15 @@ def _head(first: ScanFile, placed: Placed) -> str:
         f"{first.definition}, detector {first.detector.name}: {first.detector.paths[0]}, {shape}, frames of "
         f"{rows} x {columns} ({first.reader.dtype})"
     )
+
+
+def _only_counting(placed: Placed) -> list[str]:
+    """Say which axes of a raster have no coordinates."""
+    bare = [axis.name for axis in placed.axes if axis.values is None and axis.size > 1]
+    said = [f"axis {name} only counts points: no positions are known" for name in bare if name in ("x", "y", "z")]
+    if "rotation_angle" in bare:
+        said.append(f"WARNING: the rotation angles are not known: {CURE}")
+    return said
 
 
 def _from_files(known: Sequence[ScanFile]) -> list[str]:

@@ -16,6 +16,7 @@ from tomosaxs_plugins.loaders.nxtomo import definition_of
 from tomosaxs_plugins.loaders.readers import HDF5Reader
 from tomosaxs_plugins.loaders.scans.layout import Detector, own_contents
 from tomosaxs_plugins.loaders.scans.points import Placed
+from tomosaxs_plugins.loaders.scans.stages import direction_of
 from tomosaxs_plugins.loaders.scans.values import Values
 
 
@@ -71,7 +72,8 @@ def with_coordinates(placed: Placed, detector: Detector) -> Placed:
     for axis in placed.axes:
         paths = [f"{home}/{axis.name}" for home in detector.homes]
         dataset = next((detector.found.datasets[path] for path in paths if path in detector.found.datasets), None)
-        if axis.values is None and dataset is not None and is_number(dataset) and dataset.shape == (axis.size,):
+        known = axis.values is not None or direction_of(axis.name)  # stages were looked at before, with their units
+        if not known and dataset is not None and is_number(dataset) and dataset.shape == (axis.size,):
             axis = replace(axis, values=numbers(dataset), units=units_of(dataset))
         axes.append(axis)
     return replace(placed, axes=tuple(axes))

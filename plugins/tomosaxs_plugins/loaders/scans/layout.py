@@ -270,6 +270,8 @@ def stated_axes(detector: Detector) -> tuple[tuple[str, ...], list[str]]:
         words = [text_of(each) for each in np.atleast_1d(raw)]
         if len(words) == 1 and points + 2 != 1:
             words = words[0].replace(",", ":").strip("[]").split(":")
+        if not any(words):
+            continue
         if len(words) not in (points, points + 2):
             return ("",) * points, [f"axes attribute of {home} says {', '.join(words)} for {points + 2} dimensions"]
         names = [direction_of(word) or _plain(word) for word in words[:points]]
