@@ -26,6 +26,7 @@ from tomosaxs_plugins.integration.engine.apply import (
     usable_values,
 )
 from tomosaxs_plugins.integration.engine.cake_lookup import CakeLookup
+from tomosaxs_plugins.integration.engine.cake_vector import add_squares
 from tomosaxs_plugins.integration.engine.errors import ErrorModel, error_model
 from tomosaxs_plugins.integration.engine.vector import LANES, compiled, load_pixels
 
@@ -212,14 +213,17 @@ def _add_spread(
 ) -> None:  # fmt: skip
     """Add a pixel's squared weighted deviations from the means of its cells."""
     without = dark[pixel] if dark.size > 0 else 0.0
+    times = norm[pixel]
     for k in range(begin, end):
         weight = np.float64(weights[k])
         target = (first + k - begin) * LANES
-        for lane in range(LANES):
-            off = (buffer[slot * LANES + lane] - without - norm[pixel] * means[target + lane]) * weight
-            if bad and not _usable(flat[starts[lane] + pixel], low, high):
-                off = 0.0
-            variance[target + lane] += off * off
+        if bad:
+            for lane in range(LANES):
+                if _usable(flat[starts[lane] + pixel], low, high):
+                    off = (buffer[slot * LANES + lane] - without - times * means[target + lane]) * weight
+                    variance[target + lane] += off * off
+        else:
+            add_squares(variance, target, buffer, slot * LANES, means, without, times, weight)
 
 
 @compiled
