@@ -27,7 +27,7 @@ def test_all_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = random.random(SHAPE) < 0.1
     np.save(tmp_path / "mask.npy", mask)
     monkeypatch.chdir(tmp_path)
-    images = random.poisson(100.0, (6, *SHAPE)).astype(np.uint32)
+    images = random.poisson(100.0, (6, *SHAPE)).astype(np.int32)
     known: dict[str, Any] = {
         "image": images[0], "images": images, "mask": mask, "monitor": np.full(6, 50.0),
         "transmission": np.full(6, 0.5), "darks": random.poisson(1.0, (20, *SHAPE)), "sensitivity": np.ones(SHAPE),

@@ -20,7 +20,7 @@ MASK = RANDOM.random(SHAPE) < 0.2
 SENSITIVITY = RANDOM.uniform(0.7, 1.3, SHAPE)
 DARK = RANDOM.uniform(0.0, 9.0, SHAPE)
 SENSOR = sensor_factors(TILTED, SHAPE, 3e-4, 3000.0)
-ONES = np.ones((1, *SHAPE), dtype=np.int64)
+ONES = np.ones((1, *SHAPE), dtype=np.int32)
 
 
 @pytest.mark.parametrize("mean_of_ratios", [False, True])
@@ -102,7 +102,7 @@ def test_dark_counts_and_variances_against_a_dense_matrix():
 
 
 def test_spread_around_a_curve_with_dark_counts():
-    frames = RANDOM.poisson(30.0, (3, *SHAPE)).astype(np.uint16)
+    frames = RANDOM.poisson(30.0, (3, *SHAPE)).astype(np.int32)
     lookup = table(bins=60, mask=MASK, pixel_norm=SENSITIVITY, dark=DARK)
     curves, sigmas = integrate(lookup, frames, errors="azimuthal")
     weights = dense(lookup)
@@ -113,7 +113,7 @@ def test_spread_around_a_curve_with_dark_counts():
 
 
 def test_an_unknown_variance_makes_only_that_uncertainty_unknown():
-    frames = RANDOM.poisson(30.0, (9, *SHAPE)).astype(np.float32)
+    frames = RANDOM.poisson(30.0, (9, *SHAPE)).astype(np.float64)
     sigma = np.sqrt(frames)
     lookup = table(bins=60)
     hidden = (10, 20)

@@ -15,7 +15,7 @@ from tomosaxs_plugins.integration import arrays, read_geometry, read_mask
 from tomosaxs_plugins.integration.engine.factors import pixel_factors, sensor_factors
 
 RANDOM = np.random.default_rng(4)
-FRAMES = RANDOM.poisson(30.0, (5, *SHAPE)).astype(np.uint16)
+FRAMES = RANDOM.poisson(30.0, (5, *SHAPE)).astype(np.int32)
 
 
 def test_three_lines(tmp_path: Path):
@@ -27,7 +27,7 @@ def test_three_lines(tmp_path: Path):
     hidden = RANDOM.random(SHAPE) < 0.1
     np.save(tmp_path / "mask.npy", hidden)
     geometry = read_geometry(str(tmp_path / "a.poni"))
-    image, mask = np.where(hidden, 60000, 7).astype(np.uint16), read_mask(tmp_path / "mask.npy")
+    image, mask = np.where(hidden, 60000, 7).astype(np.int32), read_mask(tmp_path / "mask.npy")
     q, intensity, sigma = geometry.integrate(image, mask=mask, solid_angle=False, bins=50)
     assert q.shape == intensity.shape == sigma.shape == (50,)
     assert np.all(np.diff(q) > 0)
