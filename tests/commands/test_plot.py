@@ -66,6 +66,19 @@ def test_without_a_display_plot_png_is_written(files):
     assert (files / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_with_a_display_a_window_is_opened(files, monkeypatch):
+    from matplotlib import pyplot
+
+    shown = []
+    monkeypatch.setattr(pyplot, "get_backend", lambda: "TkAgg")
+    monkeypatch.setattr(pyplot, "show", lambda: shown.extend(pyplot.get_fignums()))
+    answer = done("one.chi", "two.chi")
+    pyplot.close("all")
+    assert len(shown) == 1
+    assert answer.output == ""
+    assert not (files / "plot.png").exists()
+
+
 def test_no_legend(files):
     done("one.chi", "-n", "-o", "a.svg")
     assert "one</text>" not in (files / "a.svg").read_text()

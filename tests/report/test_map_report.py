@@ -392,6 +392,40 @@ def test_a_report_survives_what_cannot_be_drawn(scan: Path) -> None:
     assert "detector.poni" in text
 
 
+def test_a_package_that_fails_costs_its_own_section(tmp_path: Path) -> None:
+    import pluggy
+
+    from tomosaxs import hookimpl
+    from tomosaxs.hookspecs import HookSpecs
+    from tomosaxs.report import sections_of
+
+    class Good:
+        @hookimpl
+        def report(self, result):
+            return [("Good", result.title)]
+
+    class Bad:
+        @hookimpl
+        def report(self, plan, result):
+            raise KeyError("nothing of this name")
+
+    class Odd:
+        @hookimpl
+        def report(self):
+            return ["no pair of texts"]
+
+    manager = pluggy.PluginManager("tomosaxs")
+    manager.add_hookspecs(HookSpecs)
+    for name, each in (("good", Good()), ("bad", Bad()), ("odd", Odd())):
+        manager.register(each, name)
+    made = result(tmp_path)
+    assert sections_of(manager.hook.report, None, made) == [("Good", made.title)]
+    assert [message.split(":")[1] for message in made.messages] == [
+        " the section of odd could not be made", " the section of bad could not be made",
+    ]  # fmt: skip
+    assert "nothing of this name" in made.messages[1]
+
+
 def test_nothing_is_said_of_other_lists(tmp_path: Path) -> None:
     from tomosaxs_plugins.index import report
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tomosaxs.report.again import report_again
-    from tomosaxs.report.page import write_report
+    from tomosaxs.report.page import sections_of, write_report
     from tomosaxs.report.pictures import contact_sheet, write_png
 
-_HOMES = {"report_again": "again", "write_report": "page", "contact_sheet": "pictures", "write_png": "pictures"}
+_HOMES = {
+    "report_again": "again", "sections_of": "page", "write_report": "page", "contact_sheet": "pictures",
+    "write_png": "pictures",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +25,4 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f"tomosaxs.report.{_HOMES[name]}"), name)
 
 
-__all__ = ["contact_sheet", "report_again", "write_png", "write_report"]
+__all__ = ["contact_sheet", "report_again", "sections_of", "write_png", "write_report"]

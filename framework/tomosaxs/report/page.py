@@ -56,6 +56,23 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
     Path(path).write_text(page, encoding="utf-8", errors="replace")
 
 
+def sections_of(hook: Any, plan: Any, result: Result) -> list[tuple[str, str]]:
+    """Ask every package for its sections, (heading, HTML), by the hook ``report``.
+
+    A package that fails costs its own section, not the run: the failure becomes a message of the result.
+    """
+    given = {"plan": plan, "result": result}
+    found: list[tuple[str, str]] = []
+    for each in reversed(hook.get_hookimpls()):
+        try:
+            pairs = each.function(**{name: given[name] for name in each.argnames})
+            found.extend([(str(heading), str(body)) for heading, body in pairs])
+        except Exception as error:  # noqa: BLE001 - a stranger's hook may fail in any way; it is reported
+            reason = f"{type(error).__name__}: {error}"
+            result.messages.append(f"report: the section of {each.plugin_name} could not be made: {reason}")
+    return found
+
+
 def verdict(result: Result) -> dict[str, Any]:
     """Return what a reader should know first: a line, whether all is well, and what to look at."""
     known = {f"{each.name}: {message}" for each in result.inputs for message in each.messages}

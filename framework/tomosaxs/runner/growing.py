@@ -281,12 +281,12 @@ class GrowingResult:
         return result
 
     def _report(self, result: Result, path: Path) -> None:
-        from tomosaxs.report import write_report
+        from tomosaxs.report import sections_of, write_report
 
         extra: list[tuple[str, str]] = []
         if self._seen is not None:
             plan = self.record.plan(self.values, self._seen, self._core)
-            extra = [pair for pairs in registry.manager().hook.report(plan=plan, result=result) for pair in pairs]
+            extra = sections_of(registry.manager().hook.report, plan, result)
         write_report(result, path, plan_text="", extra=extra)
 
     def _stored(self, files: list[FileRows]) -> SavedDataset:

@@ -112,7 +112,7 @@ class RunRecord:
 
     def write(self, result: Result, sums: Mapping[Path, str]) -> None:
         """Write everything under temporary names, then rename: result.nxs last."""
-        from tomosaxs.report import write_report
+        from tomosaxs.report import sections_of, write_report
 
         for each in self.context.plan.inputs:
             read = tuple((path, path.stat().st_size, sums[path]) for path in each.source.files if path in sums)
@@ -143,7 +143,7 @@ class RunRecord:
                 place = where_in(out.spec.file, error)
                 raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
         _check_files(files)
-        extra = [pair for pairs in self.context.hooks.report(plan=self.context.plan, result=result) for pair in pairs]
+        extra = sections_of(self.context.hooks.report, self.context.plan, result)
         write_report(result, parts / "report.html", plan_text=describe(self.context.plan), extra=extra)
         self._move_side_outputs(result)
         for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):

@@ -34,6 +34,8 @@ def mean_frame(node: Any, frames: Frames) -> MeanFrame:
     """
     steps = []
     while node.source is None:
+        if node.made_by is None:
+            raise ValueError(f"where {node.name} comes from is not known")
         steps.append(node.made_by.label)
         node = node.made_by.inputs[0]
     dataset: Dataset = node.source.dataset
