@@ -166,7 +166,8 @@ def test_where_they_end_is_said(run, tmp_path) -> None:
     """A step that knows nothing of them makes values without; the user is told."""
     result = run(CHAIN + "  - plugin: ./own.py:square_root\n")
     assert result.datasets[-1].sigma() is None
-    assert any("square_root" in text and "uncertainties" in text for text in result.messages)
+    assert any("square_root" in text and "uncertainties" in text for text in result.remarks)
+    assert not result.messages
     assert "does not carry uncertainties on" in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from tomosaxs.dataset import Source
+from tomosaxs.dataset import Dataset, Source
 from tomosaxs.errors import InputError, ListError, Problem
 from tomosaxs.plan.infer import (
     core_of,
@@ -50,6 +50,7 @@ class _Builder:
         self.steps: list[PlannedStep] = []
         self.passes = PassBuilder(self._node)
         self.warnings: list[str] = []
+        self.remarks: list[str] = []
 
     def build(self) -> Plan:
         inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
@@ -68,14 +69,16 @@ class _Builder:
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
         self.warnings.extend(filter(None, (too_large(one, self.options) for one in passes)))
         ranks, memory = self.options.ranks, self.options.memory
-        return Plan(self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings)
+        return Plan(
+            self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings, self.remarks
+        )
 
     def _raise(self) -> None:
         if self.problems:
             raise ListError(sorted(self.problems, key=lambda problem: problem.line or 0))
 
-    def _node(self, name: str, **rest: Any) -> Node:
-        node = Node(len(self.nodes), name, **rest)
+    def _node(self, name: str, *, dataset: Dataset, **rest: Any) -> Node:
+        node = Node(len(self.nodes), name, replace(dataset, name=name), **rest)
         self.nodes.append(node)
         return node
 
@@ -173,6 +176,8 @@ class _Builder:
         label = "" if spec.outputs or spec.kind == "estimator" else step.label
         shown = [{"parameters": shown_values(spec, each), "backend": backend_key(spec, each)} for each in variants]
         more = {"variants": shown, "fields": fields, "label": label}
+        if spec.variadic:
+            more["names"] = checked.on  # an expression may use them
         step.key = step_key(spec, values, [node.key for node in inputs], used, more)
         made = outputs_of(spec, datasets, cores, values)
         if entry.sweeps:
@@ -189,7 +194,7 @@ class _Builder:
             if node.dataset.uncertainty:
                 self._add_uncertainty(node, made_by=step)
         if spec.outputs and not spec.uncertainty and any(dataset.uncertainty for dataset in datasets):
-            self.warnings.append(f"{step}: it does not carry uncertainties on; what it makes has none")
+            self.remarks.append(f"{step}: it does not carry uncertainties on; what it makes has none")
         seen = warnings_of(spec, datasets[0], _source_of(inputs[0]), values)
         self.warnings.extend(f"{step}: {text}" for text in seen)
         return step

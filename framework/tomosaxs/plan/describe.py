@@ -79,7 +79,7 @@ def _totals(plan: Plan) -> list[str]:
         f"(of {_size(plan.memory)} allowed), plus some 0.2 GB a rank for the libraries",
         f"disk:   {_size(plan.disk)} written, {_size(plan.disk / plan.ranks)} a rank",
         f"result: {saved}",
-        *(f"note:   {message}" for message in plan.warnings),
+        *(f"note:   {message}" for message in [*plan.warnings, *plan.remarks]),
     ]
 
 

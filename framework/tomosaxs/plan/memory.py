@@ -15,6 +15,8 @@ CACHE_FRIENDLY = 1 << 28
 """Bytes; a block larger than this gains nothing unless reading needs it."""
 LANES = 16
 """Kernels work on so many slices at a time: blocks are whole numbers of them."""
+_OF_A_THREAD = 8
+"""Slices, at least, that every thread of a rank gets of a block where memory allows."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,15 @@ class Options:
         Bytes that the ranks of one node together may hold in blocks.
     block : int or None
         Slices a block; None: from the memory.
+    threads : int
+        Threads of a rank.
     """
 
     ranks: int = 1
     node_ranks: int = 1
     memory: float = 4e9
     block: int | None = None
+    threads: int = 1
 
 
 def available_memory() -> float:
@@ -110,8 +115,7 @@ def _wanted(one: Pass, options: Options, share: int) -> int:
     fixed = pass_bytes(one, 0)
     slope = max(1.0, (pass_bytes(one, share) - fixed) / share)
     fits = int((budget - fixed) // slope)
-    wanted = max(1, int(CACHE_FRIENDLY // slope))
-    wanted = wanted if wanted < LANES else wanted // LANES * LANES
+    wanted = max(LANES, _OF_A_THREAD * options.threads, int(CACHE_FRIENDLY // slope)) // LANES * LANES
     together = max(_decoded_together(one, node, share) for node in one.reads) if one.reads else 1
     if together > 1:  # a block decodes every chunk it touches: whole chunks, or as few parts of them as fit
         wanted = -(-wanted // together) * together

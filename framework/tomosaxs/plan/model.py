@@ -208,7 +208,8 @@ class PlannedInput:
 class Plan:
     """What will happen, decided before anything runs.
 
-    `messages` are what the loaders recognised; `warnings` what the user should look at before and after the run.
+    `messages` are what the loaders recognised; `warnings` what the user should look at before and after the run;
+    `remarks` what else is worth knowing.
     """
 
     checked: CheckedList
@@ -220,6 +221,7 @@ class Plan:
     memory: float
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def saved(self) -> list[Node]:

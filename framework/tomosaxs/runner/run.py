@@ -169,9 +169,10 @@ class Run:
         context.reused.update(step.label for step in plan.steps if step.label not in todo)
         if context.reused:
             self.log("taken from the earlier run: " + ", ".join(sorted(context.reused)))
-        for message in [*plan.messages, *plan.warnings]:
+        for message in [*plan.messages, *plan.remarks, *plan.warnings]:
             self.log(message)
         context.messages.extend(plan.warnings)
+        context.remarked.extend(plan.remarks)
         context.hooks.before_run(plan=plan, output=self.folder)
         self.sums.start(self.comm.rank == 0)
         for one in chosen:
