@@ -237,6 +237,8 @@ class Dataset:
         ``sample_name``, ``title`` ...
     uncertainty : bool
         Whether every value has a standard uncertainty, kept beside the values.
+    name : str
+        Its name in the list.
     """
 
     axes: tuple[Axis, ...]
@@ -246,6 +248,7 @@ class Dataset:
     auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
     metadata: Mapping[str, Quantity | str] = field(default_factory=dict)
     uncertainty: bool = False
+    name: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -45,15 +45,22 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
     hints = get_type_hints(call, include_extras=True)
     inputs: list[tuple[str, Pattern]] = []
     declared: list[Parameter] = _fields(target) if stateful else []
-    wants_scan, many_paths = None, False
+    wants_scan, many_paths, variadic = None, False, False
     for arg in list(inspect.signature(call).parameters.values())[1 if stateful else 0 :]:
         hint = hints.get(arg.name)
-        if arg.kind in (arg.VAR_POSITIONAL, arg.VAR_KEYWORD):
-            raise PluginError(f"argument *{arg.name}: a plugin declares every argument by name")
+        pattern = None if hint is None else _pattern(hint)
+        several = arg.kind is arg.VAR_POSITIONAL and kind == "step" and pattern is not None
+        if arg.kind in (arg.VAR_POSITIONAL, arg.VAR_KEYWORD) and not several:
+            raise PluginError(
+                f"argument *{arg.name}: a plugin declares every argument by name; only the datasets of a step may be "
+                "any number, *data: Pointwise"
+            )
         if hint is None:
             raise PluginError(f"argument {arg.name!r} needs a type annotation")
-        pattern = _pattern(hint)
         if pattern is not None:
+            if (several and inputs) or variadic:
+                raise PluginError("beside a *argument of datasets there can be no other dataset")
+            variadic = several
             inputs.append((arg.name, pattern))
         elif hint is Scan:
             wants_scan = arg.name
@@ -95,6 +102,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
         cite=(cite,) if isinstance(cite, str) else tuple(cite),
         halo=halo,
         stateful=stateful,
+        variadic=variadic,
         many_paths=many_paths,
         **options,
     )

@@ -15,6 +15,7 @@ from tomosaxs.process_list import CheckedList, check_list, parse_list, read_list
 from tomosaxs.result import Result
 from tomosaxs.runner.context import Log, console
 from tomosaxs.runner.run import Run
+from tomosaxs.threads import usable_cores
 
 T = TypeVar("T")
 MEMORY_SHARE = 0.5
@@ -90,11 +91,30 @@ def plan(
     ListError
         With all faults at once.
     """
+    return _plan(process_list, inputs, settings, roots, ranks, memory, block, _thread_count())
+
+
+def _thread_count() -> int:
+    """Return the threads of this rank that numeric libraries use."""
+    limit = os.environ.get("NUMBA_NUM_THREADS", "")
+    return int(limit) if limit.isdigit() and int(limit) > 0 else len(usable_cores())
+
+
+def _plan(
+    process_list: str | Path,
+    inputs: Sequence[str],
+    settings: Sequence[str],
+    roots: Sequence[str],
+    ranks: int | None,
+    memory: float | None,
+    block: int | None,
+    threads: int,
+) -> Plan:
     comm = world()
     checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
     allowed = memory if memory is not None else available_memory() * MEMORY_SHARE
     node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
-    options = Options(ranks or comm.size, node_ranks, allowed, block)
+    options = Options(ranks or comm.size, node_ranks, allowed, block, threads)
     return build_plan(checked, options)
 
 
@@ -143,10 +163,8 @@ def run(
     """
     comm = world()
     allowed = comm.bcast(memory if memory is not None else available_memory() * MEMORY_SHARE)
-    made = _together(
-        comm,
-        lambda: plan(process_list, inputs=inputs, settings=settings, roots=roots, memory=allowed, block=block),
-    )
+    count = comm.bcast(_thread_count())  # of the first rank: every rank makes the same plan
+    made = _together(comm, lambda: _plan(process_list, inputs, settings, roots, None, allowed, block, count))
     folder = _folder(output, made)
     writer = LogWriter(folder, log or console) if comm.rank == 0 else None
     running = Run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
@@ -122,6 +122,7 @@ class PluginSpec:
     uncertainty: bool = False
     tile: int = 1
     stateful: bool = False
+    variadic: bool = False
     version: str = ""
     many_paths: bool = False
     absent: str = ""
@@ -130,6 +131,10 @@ class PluginSpec:
     def pointwise(self) -> bool:
         """Whether the plugin runs in any slicing."""
         return bool(self.inputs) and all(pattern.pointwise for _, pattern in self.inputs)
+
+    def reading(self, count: int) -> PluginSpec:
+        """Return the declaration for so many input datasets; only one that takes any number (``*data``) changes."""
+        return replace(self, inputs=self.inputs[:1] * count) if self.variadic else self
 
     @property
     def streaming(self) -> bool:
@@ -158,9 +163,9 @@ def plugin(function: Any = None, **options: Any) -> Any:
     """Make a function (or dataclass with ``__call__``) a step of process lists.
 
     The function stays what it was: call it with plain arrays whenever you like. Positional arguments
-    annotated with a pattern are the input datasets, the return annotation is the output (a tuple for
-    several, None for a saver), keyword-only arguments are the user's parameters, an argument
-    annotated `Scan` receives geometry and companions.
+    annotated with a pattern are the input datasets (``*data: Pointwise`` takes any number, at least one), the return
+    annotation is the output (a tuple for several, None for a saver), keyword-only arguments are the user's
+    parameters, an argument annotated `Scan` receives geometry and companions.
 
     Parameters
     ----------

@@ -37,6 +37,8 @@ class Scan:
     uncertainties : tuple
         Standard uncertainties of the blocks that the step was given, in their shape; None for data without. Only
         a step that declares ``uncertainty=True`` gets them.
+    names : tuple of str
+        Names in the list of the datasets that the step reads.
     """
 
     dataset: Dataset
@@ -48,6 +50,7 @@ class Scan:
     _cache: dict[tuple[str, bytes, tuple[str, ...]], NDArray[Any]] = field(default_factory=dict, repr=False)
     uncertainties: tuple[NDArray[Any] | None, ...] = ()
     remarks: dict[str, int] = field(default_factory=dict, repr=False)
+    names: tuple[str, ...] = ()
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:

@@ -237,18 +237,10 @@ def register_plugins() -> list[PluginEntry]:
         PluginEntry(
             "calculate",
             "tomosaxs_plugins.scattering.calculate:calculate",
-            "Calculate value by value with an expression of the data and their companions.",
+            "Calculate value by value with an expression of datasets and what goes with them.",
             needs=("numexpr",),
             install="pip install numexpr",
             words="arithmetic formula numexpr math add subtract multiply divide",
-        ),
-        PluginEntry(
-            "calculate_two",
-            "tomosaxs_plugins.scattering.calculate_two:calculate_two",
-            "Calculate value by value with an expression of two datasets and the companions of the first.",
-            needs=("numexpr",),
-            install="pip install numexpr",
-            words="arithmetic formula numexpr math join difference ratio",
         ),
         PluginEntry(
             "nexus",
@@ -362,6 +354,13 @@ def register_commands() -> list[CommandEntry]:
             "integrate",
             "tomosaxs_plugins.commands.integrate:integrate",
             "Integrate a folder of images over the azimuth, and follow it while a measurement goes on.",
+        ),
+        CommandEntry(
+            "calibrate",
+            "tomosaxs_plugins.commands.calibrate:calibrate",
+            "Find beam centre, distance and tilt of a detector from the rings of a calibration standard.",
+            needs=("scipy",),
+            install="pip install scipy",
         ),
         CommandEntry(
             "plot",

@@ -36,7 +36,6 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"bins": 9, "azimuth_bins": 5, "splitting": "no", "azimuth_range": [0.0, 90.0], "unit": "2theta_deg"},
     ],
     "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
-    "calculate_two": [{"expression": "first - 0.5 * second / monitor"}],
     "curve_band": [
         {"band": [0.5, 1.0]},
         {"band": [0.5, 1.0], "background": [[0.2, 0.4], [1.1, 1.4]], "measure": "integral"},

@@ -35,7 +35,6 @@ AFFECTED: dict[str, set[str]] = {
     },
     "numexpr": {
         "calculate",
-        "calculate_two",
         "dark_flat_correction",
         "minus_log",
         "azimuthal_integrate: pyfai",

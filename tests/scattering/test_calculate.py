@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from tomosaxs import InputError
+import tomosaxs
+from tomosaxs import InputError, ListError
 from tomosaxs.testing import example_source, run_plugin
 from tomosaxs_plugins.scattering.expressions import evaluate, names_in
 
@@ -37,9 +40,36 @@ def test_data_and_companions() -> None:
 
 
 def test_two_datasets() -> None:
-    made = run_plugin("calculate_two", [FRAMES, FRAMES], {"expression": "first * monitor - 0.25 * second"})
+    made = run_plugin("calculate", [FRAMES, FRAMES], {"expression": "data * monitor - 0.25 * input1"})
     assert isinstance(made, list)
     assert_allclose(made[0], DATA * MONITOR - 0.25 * DATA, rtol=1e-5)
+
+
+def test_any_number_of_datasets_by_name(tmp_path: Path) -> None:
+    """As a list names them; the same names in another order are another result, also with --resume."""
+    for number, name in enumerate(("sample", "liquid", "empty")):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"] = np.full((3, 4), 10.0**number)
+    files = {name: name for name in ("sample", "liquid", "empty")}
+    listing = tmp_path / "list.yml"
+
+    def result(on: str) -> float:
+        inputs = "".join(
+            f"  {name}:\n    plugin: array\n    path: {file}.h5\n    dataset: data\n    axes: [y, x]\n"
+            for name, file in files.items()
+        )
+        step = f"  - plugin: calculate\n    on: {on}\n    to: net\n    expression: sample - 2 * liquid + 3 * empty\n"
+        listing.write_text(f"input:\n{inputs}steps:\n{step}")
+        data = tomosaxs.run(listing, output=tmp_path / "out", resume=True, log=lambda text: None).data
+        assert np.all(data == data.flat[0])
+        return float(data.flat[0])
+
+    assert result("[sample, liquid, empty]") == 1 - 20 + 300
+    files = {"sample": "sample", "liquid": "empty", "empty": "liquid"}
+    assert result("[sample, empty, liquid]") == 1 - 200 + 30  # the same files in the same order, named otherwise
+    listing.write_text(listing.read_text().replace("2 * liquid", "2 * liqid"))
+    with pytest.raises(ListError, match=r"calculate.*expression.*there is no 'liqid'.*did you mean 'liquid'"):
+        tomosaxs.plan(listing)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +95,7 @@ def test_the_parser_refuses_by_itself(expression: str) -> None:
 
 
 def test_unknown_names_are_told_with_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"there is no 'monitr'.*known are data, monitor"):
+    with pytest.raises(InputError, match=r"there is no 'monitr'.*known are data, input0, monitor"):
         run("data / monitr")
     with pytest.raises(ValueError, match="unknown: b; there are a"):
         evaluate("a + b", {"a": np.ones(2)})

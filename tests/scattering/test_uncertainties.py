@@ -115,10 +115,12 @@ def test_expressions() -> None:
     _, sigma = run_plugin("calculate", source, {"expression": "log(data)"})
     assert_allclose(sigma, 1e-3, rtol=1e-5)
     both = [source, frames(np.full((2, 3, 4), 4.0), np.full((2, 3, 4), 0.02))]
-    _, sigma = run_plugin("calculate_two", both, {"expression": "first * second"})
+    _, sigma = run_plugin("calculate", both, {"expression": "data * input1"})
     assert_allclose(sigma, np.hypot(4 * 0.01, 10 * 0.02), rtol=1e-6)
-    # a value that stands twice is one value
-    assert_allclose(spread("a - a", {"a": np.ones(3)}, {"a": np.ones(3)}), 0.0)
+    # a value that stands twice is one value, under whichever name
+    assert_allclose(spread("a - a", {"a": np.ones(3)}, [(["a"], np.ones(3))]), 0.0)
+    _, sigma = run_plugin("calculate", both, {"expression": "data - input0 + input1"})
+    assert_allclose(sigma, 0.02, rtol=1e-6)
 
 
 def test_by_a_monitor() -> None:

@@ -24,6 +24,7 @@ def takes_and_gives(spec: PluginSpec) -> str:
     if spec.kind in ("loader", "saver"):
         return spec.kind
     takes = ", ".join(f"{name}: {pattern.name} {pattern.describe()}" for name, pattern in spec.inputs)
+    takes = f"one or more of {takes}" if spec.variadic else takes
     gives = ", ".join(f"{pattern.name} {pattern.describe()}" for pattern in spec.outputs)
     if spec.kind == "estimator":
         gives = "a value for later steps, ${name}"

@@ -135,7 +135,7 @@ class _Checker:
             for name in entry.sweeps
             if (declared := spec.parameters.get(name)) is not None
         }
-        return CheckedStep(replace(entry, sweeps=sweeps), spec, values, postponed, on, to)
+        return CheckedStep(replace(entry, sweeps=sweeps), spec.reading(len(on)), values, postponed, on, to)
 
     def _find(self, entry: Entry, kinds: tuple[str, ...]) -> PluginSpec | None:
         """Return the declaration of an entry's plugin; None where it cannot be used."""

@@ -50,7 +50,7 @@ class Datasets:
             if name not in self.names:
                 near = did_you_mean(name, self.names)
                 self._fault(f"no dataset is called {name!r} at this step{near}", entry, "on")
-        if len(entry.on) != count:
+        if len(entry.on) != count and not spec.variadic:
             wanted, given = ", ".join(name for name, _ in spec.inputs), ", ".join(entry.on)
             message = f"{spec.name} reads {_datasets(count)} ({wanted}), got {len(entry.on)}: {given}"
             self._fault(message, entry, "on")

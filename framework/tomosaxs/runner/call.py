@@ -174,6 +174,7 @@ def scan_of(
     output = context.home(step.key) / "files"
     scan = Scan(node.dataset, one.sliced[node], core, index, output, context.notes[step.label], cache)
     scan.remarks = context.remarks[step.label]
+    scan.names = tuple(each.name for each in step.inputs)
     return scan
 
 

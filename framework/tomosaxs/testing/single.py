@@ -58,7 +58,8 @@ def plan_of(
     values, faults = spec.parameters.validate(parameters)
     if faults:
         raise InputError(f"plugin {spec.name}: " + "; ".join(f"{f.name}: {f.message}" for f in faults))
-    names = [f"input{number}" for number in range(len(given))]
+    names = [each.dataset.name or f"input{number}" for number, each in enumerate(given)]
+    spec = spec.reading(len(given))
     entries = [InputEntry("memory", {}, {}, {}, name=name, paths=(".",), crop={}) for name in names]
     on = tuple(names[: len(spec.inputs)])
     step = StepEntry(spec.name, dict(parameters), {}, {}, number=1, name=None, label=spec.name, on=on)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numexpr
@@ -109,7 +109,7 @@ def evaluate(expression: str, values: Mapping[str, NDArray[Any]]) -> NDArray[Any
 def spread(
     expression: str,
     values: Mapping[str, NDArray[Any]],
-    sigmas: Mapping[str, NDArray[Any]],
+    sigmas: Iterable[tuple[Sequence[str], NDArray[Any]]],
 ) -> NDArray[np.float64]:
     """Return the standard uncertainty of what an expression makes of independent values.
 
@@ -120,18 +120,21 @@ def spread(
     ----------
     values : mapping of str to array
         As for `evaluate`.
-    sigmas : mapping of str to array
-        Standard uncertainties of some of them.
+    sigmas : iterable of (names, array)
+        Standard uncertainties of some of them; several names are several words for the same values.
 
     Raises
     ------
     ValueError
         As `evaluate`.
     """
-    total = np.zeros(1)
-    for name, sigma in sigmas.items():
-        here, step = np.asarray(values[name], dtype=np.float64), np.asarray(sigma, dtype=np.float64)
-        ends = [np.asarray(evaluate(expression, {**values, name: here + way * step}), np.float64) for way in (1, -1)]
+    total, used = np.zeros(1), names_in(expression)
+    for names, sigma in sigmas:
+        if not set(names).intersection(used):
+            continue
+        here, step = np.asarray(values[names[0]], dtype=np.float64), np.asarray(sigma, dtype=np.float64)
+        moved = [{**values, **dict.fromkeys(names, here + way * step)} for way in (1, -1)]
+        ends = [np.asarray(evaluate(expression, each), np.float64) for each in moved]
         total = total + np.square(0.5 * (ends[0] - ends[1]))
     return np.asarray(np.sqrt(total), dtype=np.float64)
 

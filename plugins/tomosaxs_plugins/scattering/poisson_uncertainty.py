@@ -26,8 +26,8 @@ def poisson_uncertainty(
 ) -> Pointwise:
     """Give raw counts the standard uncertainties of counting, which the corrections carry on.
 
-    They are the root of gain (counts - offset) + readout_noise^2. It comes before all corrections. Photon-counting detectors have gain 1 and
-    nothing else. The values are not changed; a dark current is subtracted by dark_current.
+    They are the root of gain (counts - offset) + readout_noise^2. It comes before all corrections. Photon-counting
+    detectors have gain 1 and nothing else. The values are not changed; a dark current is subtracted by dark_current.
     """
     counts = usable(data)
     photons = np.maximum(np.asarray(counts, dtype=np.float64) - offset, 0.0)
