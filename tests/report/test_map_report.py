@@ -105,6 +105,9 @@ def test_a_series_of_frames_and_a_single_curve(tmp_path):
     view = view_of(saved(tmp_path, "series", np.arange(1.0, 7)[:, None] * np.ones(30), axes))
     assert [told for _, told in view.figures][1] == "sum of every frame over its bins"
     assert view.figures[1][0].count("<circle") == 6
+    pair = saved(tmp_path, "pair", np.array([[3.0], [1.0]]) * np.ones(30), (Axis("frame", 2), axes[1]))
+    chart = view_of(pair).figures[0][0]
+    assert ["low: frame 1" in chart, "median" in chart, "high: frame 0" in chart] == [True, False, True]
     single = saved(tmp_path, "one", np.exp(-Q), axes[1:])
     assert [told for _, told in view_of(single).figures] == ["the curve, logarithmic scale"]
 

@@ -92,8 +92,10 @@ def cake_figures(frames: Frames) -> tuple[list[Figure], list[str]]:
     told = [f"mean of {len(some)} of {len(frames.table)} cakes"] if frames.scan else []
     figures.append(_cake(mean, down, across, told, log))
     if len(measured) > 1:
-        number = dict(_representative(frames, totals))["median"]
-        told = [f"the cake of median sum: {frames.name(number)}"]
+        words = dict(_representative(frames, totals))
+        word = "median" if "median" in words else "high"
+        number = words[word]
+        told = [f"the cake of {word} sum: {frames.name(number)}"]
         figures.append(_cake(real(frames.table[number]), down, across, told, log))
     curve = nanmean(mean, 0)
     label = with_units(across.name, across.units)
@@ -145,11 +147,9 @@ def _representative(frames: Frames, totals: Totals) -> list[tuple[str, int]]:
     if len(numbers) <= 1:
         return [("median", int(numbers[0]))]
     order = numbers[np.argsort(sums, kind="stable")]
-    found = {int(order[round(level / 100 * (len(order) - 1))]): word for word, level in _LEVELS}
-    named = [(word, number) for number, word in found.items()]
-    if "median" not in dict(named):
-        named.append(("median", int(order[len(order) // 2])))
-    return named
+    if len(order) == 2:
+        return [("low", int(order[0])), ("high", int(order[1]))]
+    return [(word, int(order[round(level / 100 * (len(order) - 1))])) for word, level in _LEVELS]
 
 
 def _curves(frames: Frames, totals: Totals, chosen: list[tuple[str, int]]) -> Figure:

@@ -106,7 +106,9 @@ def _picture(image: MeanFrame, frames: Frames, regions: Regions, values: Mapping
         f"{image.told}; row 0 is on top.",
         f"{'Logarithmic' if scale.log else 'Linear'} grey scale, black {scale.low:.4g}, white {scale.high:.4g}.",
         f"Rings (cyan): {_RINGS[RADIAL[unit].axis, RADIAL[unit].units]}." if rings else "",
-        "The arrows show χ = 0 and in which sense χ grows.",
+        "The arrows show χ = 0 and in which sense χ grows."
+        if picture.beam_shown
+        else "The arrows point to the beam, which is far off, and in the sense in which χ grows.",
         "Dashed: borders of what the step integrates." if regions.sectors or regions.edges else "",
     ]
     caption = " ".join(text for text in told if text)
