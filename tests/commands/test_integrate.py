@@ -444,3 +444,12 @@ def test_hdf5_files_of_any_layout(made: Path, folder: Path) -> None:
     for number in range(12):
         assert np.array_equal(found["grid.h5"][0][number], good[f"scan_{number % 5}.tif"][0][0], equal_nan=True)
     assert bench.problems(folder / "out") == {"none.h5": "cannot be read: it holds no frames"}
+
+
+def test_a_mask_that_hides_most_is_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = np.ones(bench.SHAPE, bool)
+    mask[:, ::5] = False
+    np.save(folder / "mask.npy", mask)
+    assert run(folder, "--mask", folder / "mask.npy") == 0
+    assert "warning: " in capsys.readouterr().err
+    assert "80" in (folder / "out" / "run.log").read_text()

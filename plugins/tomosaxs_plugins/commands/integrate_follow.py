@@ -19,6 +19,7 @@ _TELL = 5.0  # seconds between lines that say how far it is
 _YOUNG = 5.0  # seconds; a file that was changed in this time may still grow
 _LOOK = 0.5
 _SELDOM = 30.0  # seconds between two writes, at least
+_QUIET = 4.0  # a long look at a slow file system is followed by a pause of so many times its length
 _SHARE = 5.0  # writing takes at most about this part of the time
 
 
@@ -88,6 +89,7 @@ class Follower:
         while not self.stop.is_set():
             begun = time.monotonic()
             now = self.places.scan()
+            pause = max(interval, _QUIET * (time.monotonic() - begun))
             for path in now:
                 if before.get(path) != now[path]:
                     since[path] = begun
@@ -99,7 +101,7 @@ class Follower:
                 del self.job.unfinished[path]
             before = now
             self._write_sometimes()
-            self.stop.wait(max(interval, 4 * (time.monotonic() - begun) if not still else 0.0))
+            self.stop.wait(pause)
 
     def _give_up(self, paths: list[Path]) -> None:
         for path in paths:

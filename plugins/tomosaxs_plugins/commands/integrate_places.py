@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class ImagePlaces:
     places: Sequence[Place]
     recursive: bool = False
     leave_out: Sequence[Path] = ()
+    _orders: dict[Path, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def named(cls, texts: Sequence[str], recursive: bool = False, leave_out: Sequence[Path] = ()) -> ImagePlaces:
@@ -103,10 +104,10 @@ class ImagePlaces:
 
     def order(self, path: Path) -> Any:
         """Return a key that sorts files as a scan of everything would: argument by argument, then by name."""
-        for number, place in enumerate(self.places):
-            if path == place.path or (place.pattern and place.path in path.parents):
-                return number, natural(str(path))
-        return len(self.places), natural(str(path))
+        if path not in self._orders:
+            fitting = (n for n, p in enumerate(self.places) if path == p.path or (p.pattern and p.path in path.parents))
+            self._orders[path] = next(fitting, len(self.places)), natural(str(path))
+        return self._orders[path]
 
     def root(self, path: Path) -> Path:
         """Return the folder that was named for an image: names of curves begin behind it."""
