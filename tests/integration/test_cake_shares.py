@@ -12,6 +12,7 @@ pytest.importorskip("numba", reason="numba is not installed")
 from cake_help import cake_table, dense_cake
 from engine_help import FLAT, SHAPE, TILTED, dense, table
 
+from tomosaxs_plugins.integration.engine.cake_lookup import build_cake_lookup
 from tomosaxs_plugins.integration.engine.pixel_area import AREA_UNIT
 from tomosaxs_plugins.integration.radial import full_range, radial_coordinate
 
@@ -122,3 +123,30 @@ def test_more_threads_make_the_same_tables():
 def test_arguments_that_make_no_sense(more, what):
     with pytest.raises(ValueError, match=what):
         cake_table(**more)
+
+
+@pytest.mark.parametrize("unit", ["2theta_deg", "radius_mm", "d_nm"])
+def test_other_radial_coordinates(unit):
+    """Also d, which has no end at the beam."""
+    low, high = (0.05, 500.0) if unit == "d_nm" else full_range(TILTED, SHAPE, unit)
+    lookup = cake_table(TILTED, 40, 24, unit=unit, range=(low, high))
+    assert np.array_equal(dense_cake(lookup).sum(axis=1), dense(table(TILTED, 40, unit, range=(low, high))))
+    assert lookup.area.sum() == SHAPE[0] * SHAPE[1]
+
+
+def test_a_real_detector_with_its_mask(shared):
+    """1000 x 360 cells of a tilted Pilatus 1M: nothing of a million pixels is lost, or counted twice."""
+    from tomosaxs_plugins.integration.calibration import read_calibration
+    from tomosaxs_plugins.integration.engine.lookup import build_lookup
+    from tomosaxs_plugins.integration.masks import read_mask
+
+    golden = shared / "golden" / "saxs"
+    mask = read_mask(golden / "AAA_integ.msk")
+    geometry = read_calibration(golden / "buf1_00000.poni", mask.shape)
+    low, high = full_range(geometry, mask.shape, "q_nm^-1")
+    cake = build_cake_lookup(geometry, mask, (1000, low, high, "q_nm^-1"), (360, -180.0, 180.0), threads=2)
+    curve = build_lookup(geometry, mask, 1000, low, high, "q_nm^-1", threads=2)
+    norm = np.zeros(cake.shape)
+    norm.ravel()[cake.used] = cake.norm
+    assert np.array_equal(norm.sum(axis=0), curve.norm)
+    assert cake.area.sum() == np.count_nonzero(~mask)

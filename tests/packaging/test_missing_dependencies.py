@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("without.py")
 # What cannot be used without a package, plugins and backends by name.
 AFFECTED: dict[str, set[str]] = {
     "astra": {"reconstruct: astra"},
-    "fabio": {"azimuthal_integrate: pyfai", "image_files"},
+    "fabio": {"azimuthal_integrate: pyfai", "cake: pyfai", "image_files"},
     "hdf5plugin": set(),
     "matplotlib": {"curve_plot"},
     "mpi4py": set(),
