@@ -43,6 +43,7 @@ OWN: dict[str, dict[str, Any]] = {
     "own, areas, corrected, Poisson": {"corrected": True, "error_model": "poisson"},
     "own, areas, corrected, gain and noise": {"corrected": True, "error_model": "I / 0.8 + 25"},
     "own, areas, corrected, expression": {"corrected": True, "error_model": "sqrt(I * I + 25)"},
+    "own, areas, corrected, uncertainties of the data": {"corrected": True, "error_model": "data"},
     "own, 3 x 3 sub-pixels": {"splitting": "subpixel"},
     "own, no splitting": {"splitting": "no"},
 }
@@ -60,6 +61,7 @@ PEER = {
     "own, areas, corrected, Poisson": "pyFAI, full, CSR, corrected, Poisson",
     "own, areas, corrected, gain and noise": "pyFAI, full, CSR, corrected, Poisson",
     "own, areas, corrected, expression": "pyFAI, full, CSR, corrected, Poisson",
+    "own, areas, corrected, uncertainties of the data": "pyFAI, full, CSR, corrected, Poisson",
     "own, 3 x 3 sub-pixels": "pyFAI, full, CSR",
     "own, no splitting": "pyFAI, no splitting, CSR",
 }
@@ -138,6 +140,7 @@ def main() -> None:
     else:
         frame, mask, geometry = measured(given.frame, given.mask, given.calibration)
     frames = np.stack([frame] * FRAMES)
+    sigma = np.sqrt(np.maximum(frames, 1)).astype(np.float32)
     low, high = full_range(geometry, frame.shape, "q_nm^-1")
     methods: dict[str, Callable[[], object]] = {}
     begun: dict[str, float] = {}
@@ -146,9 +149,10 @@ def main() -> None:
         begin = time.perf_counter()
         described = Frames(geometry, SHAPE, mask, **corrections(more.pop("corrected", False)))
         own.setup(IntegrationSettings(described, given.bins, low, high, "q_nm^-1", **more))
-        own.integrate(frames[:1])
+        data = (frames, sigma) if more.get("error_model") == "data" else (frames,)
+        own.integrate(*(each[:1] for each in data))
         begun[title] = time.perf_counter() - begin
-        methods[title] = lambda own=own: own.integrate(frames)  # type: ignore[misc]
+        methods[title] = lambda own=own, data=data: own.integrate(*data)  # type: ignore[misc]
     for title, (splitting, model, corrected) in PYFAI.items():
         peer, own_words = pyfai(geometry), corrections(corrected)
         dark = own_words.get("dark")

@@ -90,7 +90,9 @@ def integrate(
     model = error_model(errors) if isinstance(errors, str) else errors
     block = _prepared(frames, lookup.pixel_norm.size)
     number = len(block)
-    spreads = _spreads(model, block, uncertainties)
+    squared = model.kind == "given" and model.variance is None
+    sigma = _checked(uncertainties, block) if squared else None
+    spreads = None if squared else _spreads(model, block, uncertainties)
     curves = np.full((number, lookup.bins), np.nan, dtype=dtype)
     sigmas = None if model.kind == "none" else curves.copy()
     low, high = usable_values(block.dtype, below, above, gaps)
@@ -112,9 +114,12 @@ def integrate(
         lost = np.zeros((lookup.bins, LANES), dtype=np.int64)
         buffer, other = _aligned(LANES * LANES), _aligned(LANES * LANES)
         spread = None if spreads is None else spreads(begin, end)
+        if sigma is not None:
+            spread = sigma[begin:end].reshape(-1)
+        most = None if spread is None else spread.dtype.type(np.finfo(spread.dtype).max)
         spread_starts = (lanes - begin) * pixels
         given: tuple[Any, ...] = (flat, starts, *limits, *tables)
-        spreads_are = model.kind in ("counts", "given"), spread, spread_starts
+        spreads_are = model.kind in ("counts", "given"), spread, spread_starts, most, squared
         given_sums: tuple[Any, ...] = (*given, *spreads_are, signal, variance, loss, lost, buffer, other)
         _accumulate(*given_sums)
         bins = lookup.norm, lookup.entries
@@ -148,12 +153,18 @@ def _spreads(
     if model.variance is not None:
         made = model.variance
         return lambda begin, end: np.ascontiguousarray(made(block[begin:end])).reshape(-1)
+    sigma = _checked(uncertainties, block)
+    return lambda begin, end: np.square(sigma[begin:end], dtype=np.float64).reshape(-1)
+
+
+def _checked(uncertainties: NDArray[Any] | None, block: NDArray[Any]) -> NDArray[Any]:
+    """Return the uncertainties of frames in a type that the loops know."""
     if uncertainties is None:
         raise ValueError("error model data: the data carry no uncertainties")
     if uncertainties.shape != block.shape:
         raise ValueError(f"uncertainties of shape {uncertainties.shape} do not fit frames of {block.shape}")
-    sigma = uncertainties
-    return lambda begin, end: np.square(sigma[begin:end].astype(np.float64)).reshape(-1)
+    kind = np.float32 if uncertainties.dtype in (np.float16, np.float32) else np.float64
+    return np.ascontiguousarray(uncertainties, dtype=kind)
 
 
 def _prepared(frames: NDArray[Any], pixels: int) -> NDArray[Any]:
@@ -216,13 +227,20 @@ def _mend(
 ) -> None:
     """Set variances of eight frames right: none where the value is unusable, NaN where only the variance is."""
     for lane in range(LANES):
-        found = spread[spread_starts[lane] + pixel]
+        found = np.float64(spread[spread_starts[lane] + pixel])
         if not _usable(flat[starts[lane] + pixel], low, high):
             other[at + lane] = 0.0
         elif not _usable(found, 0.0, _LARGEST):
             other[at + lane] = np.nan
         else:
             other[at + lane] = found
+
+
+@compiled
+def _square(values: Any, at: int, number: int, wanted: bool) -> None:
+    if wanted:
+        for k in range(at, at + number):
+            values[k] *= values[k]
 
 
 @compiled
@@ -253,22 +271,24 @@ def _add_grouped(
 def _accumulate(
     flat: Any, starts: Any, low: Any, high: Any, groups: Any, keep: Any, first: Any, weights: Any, width: int,
     apart: Any, apart_first: Any, apart_starts: Any, apart_weights: Any, norm: Any, dark: Any, dark_variance: Any,
-    with_variance: bool, spread: Any, spread_starts: Any, signal: Any, variance: Any, loss: Any, lost: Any,
-    buffer: Any, other: Any,
+    with_variance: bool, spread: Any, spread_starts: Any, most: Any, squared: bool,
+    signal: Any, variance: Any, loss: Any, lost: Any, buffer: Any, other: Any,
 ) -> None:  # fmt: skip
     """Sum up weighted counts (and variances) of eight frames.
 
-    Where `spread` is None the variance of a pixel is its counts, else what it says; compiled apart for both.
+    Where `spread` is None the variance of a pixel is its counts, else what it says (or its square); compiled apart
+    for both. `most` is the largest value of its type.
     """
     for group in range(groups.size):
         at = groups[group]
         bad = load_pixels(flat, starts, at, keep[group], low, high, buffer)
         if spread is not None:
-            odd = load_pixels(spread, spread_starts, at, keep[group], 0.0, _LARGEST, other)
+            odd = load_pixels(spread, spread_starts, at, keep[group], most * 0, most, other)
             if bad or odd:
                 for pixel in range(LANES):
                     if keep[group] >> pixel & 1:
                         _mend(flat, starts, low, high, at + pixel, spread, spread_starts, other, pixel * LANES)
+            _square(other, 0, LANES * LANES, squared)
         if bad:
             for pixel in range(LANES):
                 if keep[group] >> pixel & 1:
@@ -296,6 +316,7 @@ def _accumulate(
             buffer[lane] = np.float64(value) if _usable(value, low, high) else 0.0
         if spread is not None:
             _mend(flat, starts, low, high, pixel, spread, spread_starts, other, 0)
+            _square(other, 0, LANES, squared)
         _lose(
             flat, starts, low, high, pixel, here, apart_weights, begin, end, norm, dark, dark_variance, with_variance,
             signal, variance, loss, lost,
