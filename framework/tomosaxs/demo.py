@@ -43,6 +43,7 @@ steps:
     calibration: calibration.nxs
     bins: 200
     unit: q_nm^-1
+    error_model: poisson
     save: true
 output:
   plugin: nexus
