@@ -453,3 +453,12 @@ def test_a_mask_that_hides_most_is_warned_of(folder: Path, capsys: pytest.Captur
     assert run(folder, "--mask", folder / "mask.npy") == 0
     assert "warning: " in capsys.readouterr().err
     assert "80" in (folder / "out" / "run.log").read_text()
+
+
+def test_a_calibration_without_a_shape_takes_that_of_most_images(folder: Path) -> None:
+    text = (folder / "cal.poni").read_text()
+    (folder / "cal.poni").write_text(text.replace('"max_shape": [40, 50], ', ""))
+    tifffile.imwrite(folder / "images" / "a_picture.tif", np.ones((20, 20), np.uint8))
+    tifffile.imwrite(folder / "images" / "b_picture.tif", np.ones((20, 20), np.uint8))
+    assert run(folder) == 0
+    assert sorted(bench.problems(folder / "out")) == ["a_picture.tif", "b_picture.tif"]

@@ -49,7 +49,6 @@ class Follower:
         self._told = self._written = time.monotonic()
         self._busy = 0.0
         self._seen = 0
-        self._total = 0
 
     def once(self) -> None:
         """Take all images that are there now; wait a little for those that are being written."""
@@ -108,13 +107,13 @@ class Follower:
             self.job.give_up(path)
 
     def _take(self, files: dict[Path, Stamp]) -> None:
-        self._total += len(files)
+        goal = self.job.done + len(files)
         for _ in self.job.take(files):
             now = time.monotonic()
             if now - self._told > _TELL:
                 self._told = now
                 spent = time.perf_counter() - self.started
-                self.growing.log(f"  {self.job.done} of {self._total} images, {self.job.frames / spent:.3g} frames/s")
+                self.growing.log(f"  {self.job.done} of {goal} images, {self.job.frames / spent:.3g} frames/s")
             self._write_sometimes()
 
     def _write_sometimes(self) -> None:

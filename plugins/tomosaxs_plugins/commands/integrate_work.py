@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +17,10 @@ from tomosaxs import Axis, Dataset, FileRows, GrowingResult, InputError
 from tomosaxs_plugins.commands.integrate_curve_files import CurveFiles
 from tomosaxs_plugins.commands.integrate_frames import Unusable, open_frames
 from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
-from tomosaxs_plugins.commands.integrate_read import BATCH, Outcome, Room, read_file, together
+from tomosaxs_plugins.commands.integrate_read import BATCH, Outcome, Room, check, read_file, together
 
 _PART = 4 * BATCH
+_ASKED = 7  # images, where neither calibration nor mask tell their shape
 _AT_ONCE = 1 << 28
 """Bytes of the frames (as 32-bit numbers) that a thread holds, at most, unless one alone has more."""
 
@@ -79,8 +80,8 @@ class Job:
     def take(self, files: Mapping[Path, Stamp]) -> Iterator[None]:
         """Integrate files; yields after every few, and leaves early when `stop` is set."""
         waiting = deque(files.items())
-        while waiting and self.made is None and not self.stop.is_set():
-            self._find_shape(*waiting[0], waiting)
+        if self.made is None:
+            self._find_shape(waiting)
         pending: deque[Future[list[Outcome]]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
             try:
@@ -100,15 +101,26 @@ class Job:
         rows, columns = self.shape or (1, 1)
         return max(1, min(frames, _AT_ONCE // (4 * rows * columns)))
 
-    def _find_shape(self, path: Path, stamp: Stamp, waiting: deque[tuple[Path, Stamp]]) -> None:
-        """Take the shape of the first image that is whole; those before it are done with."""
-        try:
-            shape = open_frames(path).shape
-        except Unusable as error:
-            waiting.popleft()
-            self._settle(Outcome(path, stamp, problem=str(error), whole=error.whole), None)
+    def _find_shape(self, waiting: deque[tuple[Path, Stamp]]) -> None:
+        """Take the shape that most of some images have; without a whole one, the files are done with for now."""
+        shapes: Counter[tuple[int, int]] = Counter()
+        unusable: list[tuple[tuple[Path, Stamp], Unusable]] = []
+        for path, stamp in waiting:
+            if self.stop.is_set() or shapes.total() >= _ASKED:
+                break
+            try:
+                found = open_frames(path)
+                check(found.shape, found.dtype, None)
+                shapes[found.shape[1:]] += 1
+            except Unusable as error:
+                unusable.append(((path, stamp), error))
+        if shapes:
+            # of two that are as frequent, the larger one: a picture of something else is rather small
+            self.begin(max(shapes, key=lambda shape: (shapes[shape], shape[0] * shape[1])))
             return
-        self.begin((shape[1], shape[2]))
+        for (path, stamp), fault in unusable:
+            self._settle(Outcome(path, stamp, problem=str(fault), whole=fault.whole), None)
+        waiting.clear()
 
     def _batch(self, files: Sequence[tuple[Path, Stamp]]) -> list[Outcome]:
         """Read, check and integrate a few files, in a thread of its own."""
