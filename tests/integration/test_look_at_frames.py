@@ -103,6 +103,8 @@ def test_values_that_cannot_be_used_count_too():
     frames[1:, :] = -1  # frames that were not measured say nothing about the mask
     frames[0] = smooth()[0]
     assert warned(source_of(frames)) == []
+    frames[0] = -1
+    assert warned(source_of(frames)) == []
 
 
 def test_a_few_frames_are_read_from_first_to_last():
