@@ -78,6 +78,26 @@ def test_single_points_without_position(tmp_path):
     assert "1 points have no position in /entry/SAXS_sum/base_x_value" in said(source)
 
 
+@pytest.mark.parametrize("demand", [True, False])
+@pytest.mark.parametrize("in_a_row", [False, True])
+@pytest.mark.parametrize("snake", [False, True])
+def test_single_positions_that_are_nonsense(tmp_path, snake, in_a_row, demand):
+    options = {"snake": snake, "in_a_row": in_a_row, "demand": demand, "y_points": 6, "x_points": 8, "first_x": 100}
+    truth = i22_scan(tmp_path / "a.nxs", **options)
+    with h5py.File(truth.path, "r+") as file:
+        positions = file["entry/SAXS_sum/base_x_value"]
+        positions[(9,) if in_a_row else (1, 1)] = 0.0
+    source = scattering_scan(truth.path)
+    assert source.dataset.shape[:2] == (6, 8)
+    lost = (1, 6) if snake else (1, 1)
+    assert [tuple(place) for place in np.argwhere(values(source, "missing"))] == [lost]
+    expected = truth.frames["SAXS"].copy()
+    expected[lost] = -1
+    np.testing.assert_array_equal(whole(source), expected)
+    np.testing.assert_allclose(source.dataset.axis("x").values, truth.x)
+    assert "WARNING: 1 points lie far off the grid in /entry/SAXS_sum/base_x_value" in said(source)
+
+
 def test_rows_that_all_run_backwards_keep_their_order(tmp_path):
     x = np.linspace(3, 0, 4)
     grid_y, grid_x = np.meshgrid(np.arange(3.0), x, indexing="ij")
@@ -191,6 +211,30 @@ def test_frames_that_cannot_be_decoded_are_masked_and_counted(tmp_path, snake):
     assert count == 1
     assert "frame 1, 2 of " in text
     assert "is damaged and counts as not measured" in text
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_scans_of_any_size_and_order(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    rows, columns = int(rng.integers(2, 9)), int(rng.integers(2, 12))
+    options = {"snake": rng.random() < 0.5, "in_a_row": rng.random() < 0.5, "seed": seed}
+    options |= {"first_x": int(rng.integers(-5, 50)), "first_y": int(rng.integers(-5, 50)), "demand": seed % 2 == 0}
+    if rng.random() < 0.5:  # without planned positions nobody can know how large the scan was to become
+        first = columns + 2 if seed % 2 else 2
+        kinds = BROKEN if seed % 2 == 0 else ["unwritten", "positions"]
+        options |= {"measured": int(rng.integers(first, rows * columns + 1)), "broken": str(rng.choice(kinds))}
+        options["in_a_row"] &= seed % 2 == 0
+    elif columns > 3:
+        options["jitter"] = float(rng.choice([0.0, 0.1]))
+    truth = i22_scan(
+        tmp_path / "a.nxs", y_points=rows, x_points=columns, rows=3, columns=4, detectors=("SAXS",), **options
+    )
+    source = scattering_scan(truth.path)
+    expected = truth.frames["SAXS"].copy()
+    expected[truth.missing] = -1
+    np.testing.assert_array_equal(whole(source), expected)
+    for axis, wanted in (("y", truth.y), ("x", truth.x)):
+        np.testing.assert_allclose(source.dataset.axis(axis).values, wanted, atol=0.2 * 5e-5)
 
 
 def test_a_damaged_frame_in_a_file_of_its_own(tmp_path):

@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_WORST = 0.5
-"""Largest deviation of a point from its line, in steps."""
+_CLEAR = 2.0
+"""Lines are told from each other where what separates them is this many times as wide as they are."""
+_EXACT = 1e4
+"""Lines this narrow are believed wherever they lie; others must be equally spaced, up to lines that are not there."""
+_TRIED = 40
+"""Ways to split positions into lines that are looked at."""
 
 
 def step_of(lines: Floats) -> float:
@@ -20,7 +24,7 @@ def step_of(lines: Floats) -> float:
 def lines_of(values: Floats, expected: int = 0) -> Floats | None:
     """Return the lines (increasing) on which positions lie, or None where they lie on none.
 
-    Positions of one line differ by less than a third of what separates lines. A line on which no point was
+    Positions of one line differ by less than half of what separates lines. A line on which no point was
     measured is put in where the others are equally spaced.
 
     Parameters
@@ -32,17 +36,69 @@ def lines_of(values: Floats, expected: int = 0) -> Floats | None:
     """
     ordered = np.sort(values.ravel())
     gaps = np.diff(ordered)
-    span = float(ordered[-1] - ordered[0]) if len(ordered) else 0.0
-    if span <= 0:
+    if len(ordered) == 0 or ordered[-1] <= ordered[0]:
         return ordered[:1]
-    split = _widest(gaps, expected) if 1 < expected <= len(ordered) else None
-    if split is None:
-        split = _by_ratio(gaps, span)
-    if split is None:
-        return None
-    bounds = np.flatnonzero(split) + 1
-    lines = np.array([part.mean() for part in np.split(ordered, bounds)])
-    return with_holes(lines)
+    floor = 1e-7 * float(ordered[-1] - ordered[0])
+    if 1 < expected <= len(ordered):
+        bounds = np.sort(np.argsort(-gaps, kind="stable")[: expected - 1]) + 1
+        if _clear(ordered, bounds, floor) > _CLEAR:
+            return _means(ordered, bounds)[0]
+    best: Floats | None = None
+    exact: Floats | None = None
+    for bounds in _ways_to_split(gaps, floor):
+        clear = _clear(ordered, bounds, floor)
+        if clear <= _CLEAR:
+            continue
+        lines = _without_strays(*_means(ordered, bounds), expected)
+        if _is_regular(lines) and (best is None or len(lines) > len(best)):
+            best = lines
+        if clear > _EXACT:
+            exact = lines
+    return with_holes(best) if best is not None else exact
+
+
+def _ways_to_split(gaps: Floats, floor: float) -> list[NDArray[np.intp]]:
+    """Return where lines may end: at all gaps above one of the jumps between gaps sorted by size."""
+    sizes = np.maximum(np.sort(gaps), floor)
+    ratios = sizes[1:] / sizes[:-1]
+    places = [int(place) for place in np.argsort(-ratios, kind="stable")[:_TRIED] if ratios[place] > 1.5]
+    ways = [np.flatnonzero(gaps >= sizes[place + 1]) + 1 for place in places]
+    return [*ways, np.arange(1, len(gaps) + 1)] if sizes[0] > floor else ways
+
+
+def _clear(ordered: Floats, bounds: NDArray[np.intp], floor: float) -> float:
+    """Return how much wider the narrowest gap between lines is than the widest line."""
+    first, last = np.append(0, bounds), np.append(bounds, len(ordered)) - 1
+    width = max(float((ordered[last] - ordered[first]).max()), floor)
+    return float((ordered[bounds] - ordered[bounds - 1]).min()) / width
+
+
+def _means(ordered: Floats, bounds: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the mean of every line and how many positions lie on it."""
+    first = np.append(0, bounds)
+    counts = np.diff(np.append(first, len(ordered)))
+    return np.add.reduceat(ordered, first) / counts, counts
+
+
+def _is_regular(lines: Floats) -> bool:
+    """Return whether lines are whole multiples of a step apart."""
+    if len(lines) < 2:
+        return False
+    steps = np.diff(lines) / step_of(lines)
+    return bool(np.all(np.abs(steps - np.round(steps)) < 0.25) and np.all(np.round(steps) >= 1))
+
+
+def _without_strays(lines: Floats, counts: NDArray[np.intp], expected: int) -> Floats:
+    """Leave out lines that a few points far away make, and where more than `expected` are found the emptiest."""
+    step = step_of(lines)
+    groups = np.split(np.arange(len(lines)), np.flatnonzero(np.diff(lines) > 3.5 * step) + 1)
+    few = max(1, 0.02 * counts.sum())
+    kept = [group for group in groups if len(groups) == 1 or counts[group].sum() > few]
+    numbers = np.concatenate(kept) if kept else np.arange(len(lines))
+    if 1 < expected < len(numbers):
+        fullest = np.argsort(-counts[numbers], kind="stable")[:expected]
+        numbers = np.sort(numbers[fullest])
+    return lines[numbers]
 
 
 def _widest(gaps: Floats, expected: int) -> NDArray[np.bool_] | None:
@@ -79,20 +135,21 @@ def with_holes(lines: Floats) -> Floats:
     return np.asarray(np.interp(places, numbers, lines))
 
 
-def nearest(values: Floats, lines: Floats) -> tuple[NDArray[np.intp], float]:
-    """Return the line of every position (-1 where it is no number), and the largest deviation in steps."""
+def nearest(values: Floats, lines: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the line of every position (-1 where it is no number), and how many steps it lies off it."""
     known = np.isfinite(values)
     number = np.full(values.shape, -1, dtype=np.intp)
+    off = np.zeros(values.shape)
     if not known.any():
-        return number, 0.0
+        return number, off
     order = np.argsort(lines)
     sorted_lines = lines[order]
     middle = 0.5 * (sorted_lines[1:] + sorted_lines[:-1])
     number[known] = order[np.searchsorted(middle, values[known])]
     step = step_of(sorted_lines)
-    if step <= 0:
-        return number, 0.0
-    return number, float(np.max(np.abs(values[known] - lines[number[known]])) / step)
+    if step > 0:
+        off[known] = np.abs(values[known] - lines[number[known]]) / step
+    return number, off
 
 
 def filled(lines: Floats) -> Floats | None:

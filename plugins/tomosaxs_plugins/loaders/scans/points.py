@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from tomosaxs_plugins.loaders.scans.stages import Floats, Stage, coordinate, gro
 
 _WORST = 0.5
 """Largest deviation of a point from its grid line, in steps."""
+_FEW = 0.05
+"""Part of the points that may lie off the grid and be left out; with more the positions are not believed."""
 _PLAIN = 0.02
 """Deviations up to here, in steps, are not worth a message."""
 
@@ -112,6 +115,7 @@ def _moving(
 ) -> dict[str, _Moving]:
     """Return the stages that move, by name: measured positions before planned ones."""
     found: dict[str, _Moving] = {}
+    measured: list[tuple[str, Floats]] = []
     for stage in sorted(stages, key=lambda each: each.demand):
         points = spread(stage, stored, shape, stated)
         if points is None:
@@ -121,16 +125,18 @@ def _moving(
         if not one_a_line:
             points = np.where(frames >= 0, points, np.nan)  # where nothing was measured files hold zeros
         known = points[np.isfinite(points)]
+        if len(known) and stage.name not in found and not one_a_line:
+            measured.append((stage.path, points))
         lines = stage.values if stage.demand and stage.values.ndim == 1 and len(shape) > 1 else None
         if stage.name in found:
             if found[stage.name].lines is None:
                 found[stage.name].lines = lines
         elif len(known) and np.ptp(known) > 0:
             found[stage.name] = _Moving(stage.name, stage.path, stage.units, points, lines)
-    for each in found.values():
-        lost = (frames >= 0) & ~np.isfinite(each.points)
+    for path, points in measured:
+        lost = (frames >= 0) & ~np.isfinite(points)
         if lost.any():
-            notes.append(f"{np.count_nonzero(lost)} points have no position in {each.path} and count as not measured")
+            notes.append(f"{np.count_nonzero(lost)} points have no position in {path} and count as not measured")
             frames[lost] = -1
     return found
 
@@ -148,6 +154,9 @@ class _Scan:
         if len(self.shape) == 1:
             return self._in_a_row()
         roles = self._roles()
+        for axis, name in enumerate(roles):
+            if name and self._lines(axis, name)[1] > _WORST:
+                self._mask_strays(name, self.shape[axis])
         if not any(roles) or self._is_regular(roles):
             return self.numbered(roles=roles)
         return self._cells(roles) or self.numbered()
@@ -159,11 +168,17 @@ class _Scan:
         """
         said, spans = len(self.notes), {n: np.nanmax(m.points) - np.nanmin(m.points) for n, m in self.moving.items()}
         names = sorted(self.moving, key=lambda name: -float(spans[name]))
+        before = self.frames.copy(), {name: self.moving[name].points.copy() for name in names}
         for count in range(len(names), 1, -1):
+            for name in names[:count]:
+                self._mask_strays(name, 0)
             found = self._cells(self._by_speed(names[:count]))
             if found is not None:
                 return found
             why, self.notes[said:] = self.notes[said:], []
+            self.frames[...] = before[0]
+            for name, points in before[1].items():
+                self.moving[name].points[...] = points
         if not names:
             return self.numbered()
         steps = np.diff(self.moving[names[0]].points[np.isfinite(self.moving[names[0]].points)])
@@ -180,24 +195,38 @@ class _Scan:
         """Return the stage that varies along every stored axis, empty where none does."""
         scores = []
         for name, each in self.moving.items():
-            span = float(np.nanmax(each.points) - np.nanmin(each.points))
+            moved = [_variation(each.points, axis) for axis in range(len(self.shape))]
+            span = max(moved) or 1.0  # not the whole range: one position may be nonsense
             for axis in range(len(self.shape)):
                 if self._only_trembles(name, axis):
                     continue
                 bonus = 0.01 if axis < len(self.stated) and self.stated[axis] == name else 0.0
-                scores.append((_variation(each.points, axis) / span + bonus, axis, name))
-        roles = [""] * len(self.shape)
-        for score, axis, name in sorted(scores, key=lambda item: -item[0]):
-            if score > 0.3 and not roles[axis] and name not in roles:
-                roles[axis] = name
+                scores.append((moved[axis] / span + bonus, axis, name))
+        roles = _best_roles(scores, len(self.shape))
         for name in self.moving:
-            if name not in roles:
+            if name not in roles and any(each == name for _, _, each in scores):
                 self.notes.append(f"{self.moving[name].path} moves too, along no axis of its own, and is not used")
         for axis, name in enumerate(roles):
             said = self.stated[axis] if axis < len(self.stated) else ""
             if name and said in self.moving and said != name:
                 self.notes.append(f"the file calls axis {axis} {said}, but {self.moving[name].path} runs along it")
         return tuple(roles)
+
+    def _mask_strays(self, name: str, expected: int) -> None:
+        """Count the few points as not measured that lie far from all lines of their stage."""
+        each = self.moving.get(name)
+        if each is None:
+            return
+        known = np.isfinite(each.points)
+        lines = each.lines if each.lines is not None else lines_of(each.points[known], expected)
+        if lines is None:
+            return
+        stray = nearest(each.points, lines)[1] > _WORST
+        count = int(np.count_nonzero(stray))
+        if 0 < count <= max(1, _FEW * np.count_nonzero(known)):
+            self.notes.append(f"WARNING: {count} points lie far off the grid in {each.path} and count as not measured")
+            self.frames[stray] = -1
+            each.points[stray] = np.nan
 
     def _by_speed(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return moving stages of frames in one row, the slowest first."""
@@ -285,7 +314,8 @@ class _Scan:
         sizes = tuple(axis.size for axis in axes)
         there = self.frames >= 0
         count = int(np.count_nonzero(there))
-        if math.prod(sizes) > 4 * max(count, math.prod(self.shape)):
+        # frames in one row fill more than half of the grid of the rows that were begun
+        if math.prod(sizes) >= 2 * count if in_a_row else math.prod(sizes) > 4 * math.prod(self.shape):
             self._no_grid(", ".join(roles), 0.0)
             return None
         cells = np.ravel_multi_index(tuple(each[there] for each in numbers), sizes)
@@ -304,9 +334,9 @@ class _Scan:
         """Return the lines of a stage, the line of every point, and the largest deviation in steps."""
         each = self.moving[name]
         if each.lines is not None:
-            number, worst = nearest(each.points, each.lines)
-            if worst <= _WORST:
-                return each.lines, number, worst
+            number, off = nearest(each.points, each.lines)
+            if off.max() <= _WORST:
+                return each.lines, number, float(off.max())
         lines = lines_of(each.points[np.isfinite(each.points)], expected)
         if lines is None:
             return None, np.empty(0, dtype=np.intp), np.inf
@@ -315,8 +345,8 @@ class _Scan:
         if 1 < len(lines) < expected:  # lines at the end that were never reached
             step = float(lines[-1] - lines[0]) / (len(lines) - 1)
             lines = np.concatenate([lines, lines[-1] + step * np.arange(1, expected - len(lines) + 1)])
-        number, worst = nearest(each.points, lines)
-        return lines, number, worst
+        number, off = nearest(each.points, lines)
+        return lines, number, float(off.max())
 
     def _axis(self, name: str, lines: Floats) -> Axis:
         each = self.moving[name]
@@ -339,6 +369,21 @@ class _Scan:
         back = sum(1 for row in rows if np.count_nonzero(row >= 0) > 1 and np.all(np.diff(row[row >= 0]) < 0))
         order = f"{back} of {len(rows)} rows ran backwards (snake order)" if back else "frames are not stored in order"
         self.notes.append(f"{order}: put right by the stage positions")
+
+
+def _best_roles(scores: Sequence[tuple[float, int, str]], rank: int) -> list[str]:
+    """Return the stage of every stored axis (empty for none), so that the scores of all together are highest."""
+    table = {(axis, name): score for score, axis, name in scores if score > 0.3}
+    names = list(dict.fromkeys(name for _, name in table))[:6]
+    spare = [""] * rank
+    best, found = -1.0, spare
+    for order in itertools.permutations([*names, *spare], rank):
+        total = sum(table.get(pair, -1.0) for pair in enumerate(order) if pair[1])
+        # of equal ones the usual: x runs along the last axis
+        usual = 1e-3 * sum(axis for axis, name in enumerate(order) if name == "x")
+        if total + usual > best + 1e-9:
+            best, found = total + usual, list(order)
+    return found
 
 
 def _variation(points: Floats, axis: int) -> float:

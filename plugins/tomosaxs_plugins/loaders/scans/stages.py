@@ -102,7 +102,8 @@ def grown(stored: tuple[int, ...], stages: Sequence[Stage]) -> tuple[int, ...]:
         if shapes:
             return tuple(int(n) for n in shapes[0])
         sets = {s.name: len(s.values) for s in stages if s.demand and s.values.ndim == 1 and len(s.values) > 1}
-        if len(sets) > 1 and set(sets.values()) != {stored[0]} and math.prod(sets.values()) >= stored[0]:
+        diagonal = set(sets.values()) == {stored[0]} and not any(_stands(stage, stages) for stage in stages)
+        if len(sets) > 1 and not diagonal and math.prod(sets.values()) >= stored[0]:
             return tuple(sets[name] for name in in_order(list(sets)))
         lengths = [s.values.size for s in stages if s.values.ndim == 1 and (not s.demand or len(sets) == 1)]
         return (max([stored[0], *lengths]),)
@@ -115,6 +116,15 @@ def grown(stored: tuple[int, ...], stages: Sequence[Stage]) -> tuple[int, ...]:
         if axis is not None:
             shape[axis] = max(shape[axis], len(stage.values))
     return tuple(int(n) for n in shape)
+
+
+def _stands(stage: Stage, stages: Sequence[Stage]) -> bool:
+    """Return whether a stage has measured positions that all lie on one of its planned lines."""
+    planned = [each.values for each in stages if each.demand and each.name == stage.name and len(each.values) > 1]
+    known = stage.values[np.isfinite(stage.values)]
+    if stage.demand or not planned or len(known) == 0:
+        return False
+    return float(np.ptp(known)) < 0.5 * float(np.median(np.abs(np.diff(planned[0].ravel()))))
 
 
 def line_axis(stage: Stage, stored: tuple[int, ...], stated: Sequence[str] = ()) -> int | None:
