@@ -182,16 +182,17 @@ def fit_geometry(
         rest, slopes = distances(nothing), distances.slopes(nothing)
         moves = (displaced[:, :, None] * distances.across()[:, None, :]).reshape(len(rows), -1)
         if turn == 0:
-            used = np.abs(rest) < 1.5 * OUTLIER * np.hypot(1.4826 * float(np.median(np.abs(rest))), sigma)
+            used = _agreeing(rest, sigma, np.inf)
         if used.sum() <= numbers:
             raise ValueError(f"only {int(used.sum())} of {len(rows)} points agree with each other")
         problem = Problem(rest[used], slopes[used], sigma[used], moves[used], rings[used], azimuth[used], shape)
-        found = solve(problem)
+        found = solve(problem, together=False)
         geometry = geometry_of(distances.full(found.step), start)
-        again = np.abs(rest + slopes @ found.step) < OUTLIER * np.hypot(sigma, found.total)
+        again = _agreeing(rest + slopes @ found.step, sigma, found.total)
         if turn > 0 and np.array_equal(again, used) and _small(found.step, found.covariance):
             break
         used = again
+    found = solve(problem, together=True)
     singular = np.linalg.svd(slopes[used] / np.hypot(sigma, found.total)[used, None], compute_uv=False)
     ratio = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
     if ratio > SINGULAR:
@@ -211,6 +212,12 @@ def fit_geometry(
         found.correlation,
         ratio,
     )
+
+
+def _agreeing(rest: Floats, sigma: Floats, total: float) -> Mask:
+    """Return which points are no outliers; the median tells how far points lie where some belong elsewhere."""
+    usual = min(total, 1.4826 * float(np.median(np.abs(rest))))
+    return np.asarray(np.abs(rest) < OUTLIER * np.hypot(sigma, usual))
 
 
 def _small(step: Floats, covariance: Floats) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,19 @@ class Guess:
 
     geometry: DetectorGeometry
     told: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    ridges: Ridges
+    factor: int
+    suggestions: tuple[str, ...]
+
+    def largest_angle(self, geometry: DetectorGeometry) -> float:
+        """Return 2 theta (rad) up to which bright curves are seen, but for the outermost hundredth."""
+        at = geometry.two_theta(self.ridges.rows * self.factor, self.ridges.columns * self.factor)
+        return float(np.percentile(at, 99))
+
+    def others(self) -> str:
+        """Return which built-in standards would fit what is seen, in words."""
+        return f"; they would fit {' or '.join(self.suggestions)}" if self.suggestions else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,24 +110,26 @@ def first_geometry(
     if score < _GOOD and not tilted:
         raise CalibrationError(_not_these(best, standard, spacings, wavelength, told, limits, unit))
     like = DetectorGeometry.from_beam((0.0, 0.0), 1.0, np.eye(3), pixel, wavelength, (image.shape[0], image.shape[1]))
-    if tilted and start is not None:
-        values = parameters(geometry_of(parameters_with(start, wavelength), like))
-        if beam_centre is not None:
+    starts = []
+    for found in [None] if tilted else best.distances[:3]:
+        values = parameters_with(start, wavelength) if start is not None else np.zeros(6)
+        if found is not None:
+            values[:3] = best.rings.centre[0] * factor, best.rings.centre[1] * factor, found.pixels * unit
+        if beam_centre is not None and (found is None or "centre" in fixed):
             values[:2] = beam_centre
-        if distance is not None:
+        if distance is not None and (found is None or "distance" in fixed):
             values[2] = distance
-    else:
-        values = np.array([0.0, 0.0, best.distances[0].pixels * unit, 0.0, 0.0, wavelength])
-        values[:2] = best.rings.centre[0] * factor, best.rings.centre[1] * factor
-        if start is not None:
-            values[3:5] = parameters_with(start, wavelength)[3:5]
-        if "centre" in fixed and beam_centre is not None:
-            values[:2] = beam_centre
-        if "distance" in fixed and distance is not None:
-            values[2] = distance
-    geometry = geometry_of(values, like)
-    rough = _with_ridges(geometry, best.ridges, factor, spacings, fixed)
-    return Guess(rough, told, tuple(_remarks(rough, distance, beam_centre, best)))
+        values[5] = wavelength
+        starts.append(geometry_of(values, like))
+    candidates = [_with_ridges(each, best.ridges, factor, spacings, fixed) for each in starts]
+    shares = [_explained(each, best.ridges, factor, spacings) for each in candidates]
+    first = int(np.argmax(shares))
+    rough = _follow(candidates[first], starts[first], best.ridges, factor, spacings, fixed)
+    near = [share for share, each in zip(shares, candidates, strict=True)
+            if abs(each.beam_distance / rough.beam_distance - 1) > 0.05]  # fmt: skip
+    unsure = bool(near) and max(near) > 0.85 * max(shares)
+    others = _others(best, spacings, wavelength, limits, unit)
+    return Guess(rough, told, tuple(_remarks(rough, distance, unsure)), best.ridges, factor, others)
 
 
 def parameters_with(geometry: DetectorGeometry, wavelength: float) -> Floats:
@@ -171,14 +185,7 @@ def _not_these(
     text = f"the rings of {standard.name} are not recognised: {told}"
     if len(view.rings.radii) < 2:
         return text + ". Give a rough --beam-centre and --distance, or a --start"
-    others = []
-    for name in built_in():
-        other = find_standard(name)
-        if np.array_equal(other.spacings[: len(spacings)], spacings):
-            continue
-        found = find_distance(view.rings, other.two_theta(wavelength), view.share, limits)
-        if found and found[0].score > 0.7:
-            others.append(f"{name} at {found[0].pixels * unit * 1e3:.0f} mm")
+    others = _others(view, spacings, wavelength, limits, unit)
     if limits is not None:
         low, high = (value * unit * 1e3 for value in limits)
         free = find_distance(view.rings, ring_angles(spacings, wavelength), view.share)
@@ -192,6 +199,21 @@ def _not_these(
     if view.agree < 0.6:
         return text + ". A detector tilted by more than 20 degrees needs a --start; or check --standard"
     return text + ". Check --standard, --wavelength and --pixel-size, or give a rough --beam-centre and --distance"
+
+
+def _others(
+    view: _View, spacings: Floats, wavelength: float, limits: tuple[float, float] | None, unit: float
+) -> tuple[str, ...]:
+    """Return built-in standards that fit the rings seen well, with their distance."""
+    others = []
+    for name in built_in():
+        other = find_standard(name)
+        if np.array_equal(other.spacings[: len(spacings)], spacings[: len(other.spacings)]):
+            continue
+        found = find_distance(view.rings, other.two_theta(wavelength), view.share, limits)
+        if len(view.rings.radii) > 1 and found and found[0].score > 0.7:
+            others.append(f"{name} at {found[0].pixels * unit * 1e3:.0f} mm")
+    return tuple(others)
 
 
 def _with_ridges(
@@ -223,6 +245,47 @@ def _with_ridges(
     return geometry
 
 
+def _follow(
+    fitted: DetectorGeometry,
+    start: DetectorGeometry,
+    ridges: Ridges,
+    factor: int,
+    spacings: Floats,
+    fixed: Sequence[str],
+) -> DetectorGeometry:
+    """Where many ridge points are not explained, begin again with tilts in all directions."""
+    best, share = fitted, _explained(fitted, ridges, factor, spacings)
+    if share > 0.6 or "tilt" in fixed:
+        return best
+    step = max(1, len(ridges) // 800)
+    few = replace(ridges, **{name: getattr(ridges, name)[::step] for name in _ARRAYS})
+    share += 0.1  # chance is not enough
+    for tilt in np.radians([12.0, 22.0]):
+        for direction in np.arange(0, 2 * np.pi, np.pi / 4):
+            values = parameters(start)
+            values[3:5] = np.sin(tilt) * np.sin(direction), np.sin(tilt) * np.cos(direction)
+            tried = _with_ridges(geometry_of(values, start), few, factor, spacings, fixed)
+            found = _explained(tried, few, factor, spacings)
+            if found > share:
+                best, share = tried, found
+            if found > 0.85:
+                break
+    return _with_ridges(best, ridges, factor, spacings, fixed)
+
+
+_ARRAYS = ("rows", "columns", "normal_rows", "normal_columns", "strength")
+
+
+def _explained(geometry: DetectorGeometry, ridges: Ridges, factor: int, spacings: Floats) -> float:
+    """Return the share of ridge points that lie within two pixels (and a sixth of the gap) of a ring."""
+    rows, columns = ridges.rows * factor, ridges.columns * factor
+    angles = ring_angles(spacings, float(geometry.wavelength or 0.0))
+    at = geometry.two_theta(rows, columns)
+    nearest = np.abs(at[:, None] - angles).argmin(axis=1)
+    near = np.minimum(2.0 * factor / pixels_per_radian(geometry, rows, columns), _gaps(angles)[nearest] / 6)
+    return float(np.mean(np.abs(at - angles[nearest]) < near))
+
+
 def _gaps(angles: Floats) -> Floats:
     gap = np.full(len(angles), np.inf)
     if len(angles) > 1:
@@ -240,16 +303,11 @@ def _sane(new: DetectorGeometry, old: DetectorGeometry) -> bool:
 def _remarks(
     geometry: DetectorGeometry,
     distance: float | None,
-    beam_centre: tuple[float, float] | None,
-    view: _View,
+    unsure: bool,
 ) -> list[str]:
     notes = []
     if distance is not None and abs(geometry.beam_distance / distance - 1) > 0.2:
         notes.append(f"the distance found differs from the one given by {geometry.beam_distance / distance - 1:+.0%}")
-    if len(view.distances) > 1 and view.distances[1].score > 0.85 * view.distances[0].score:
-        ratio = view.distances[1].pixels / view.distances[0].pixels
-        notes.append(
-            f"a distance of {geometry.beam_distance * ratio * 1e3:.0f} mm would explain the rings nearly as well: give "
-            "a rough --distance to be sure"
-        )
+    if unsure:
+        notes.append("another distance would explain the rings nearly as well: give a rough --distance to be sure")
     return notes

@@ -99,6 +99,15 @@ def _low(profile: Floats) -> Floats:
     return np.asarray(ordered[np.arange(len(profile)), at])
 
 
+def too_bright(group: Integers, counts: Floats, groups: int) -> NDArray[np.bool_]:
+    """Return which pixels are far above the brightest three in a hundred of their group."""
+    order = np.lexsort((counts, group))
+    size = np.bincount(group, minlength=groups)
+    first = np.cumsum(size) - size
+    bright = counts[order][first + np.clip((0.97 * size).astype(np.intp) - 1, 0, None)]
+    return np.asarray(counts > (1.5 * bright + 10 * np.sqrt(np.maximum(bright, 1)))[group])
+
+
 def fit_peaks(
     group: Integers, x: Floats, counts: Floats, groups: int, start: Floats, *, rounds: int = 12, clip: float = 5.0
 ) -> Peaks:
@@ -202,8 +211,9 @@ def _scaled(normal: Floats) -> tuple[Floats, Floats]:
 
 
 def _invert(normal: Floats) -> Floats:
-    """Return the diagonals of the inverses; infinite where a matrix is singular."""
+    """Return the diagonals of the inverses; very large where a matrix is singular."""
     scaled, size = _scaled(normal)
     scaled = scaled + 1e-12 * np.eye(_PARAMETERS)
-    diagonal = np.einsum("gii->gi", np.linalg.inv(scaled)) / size**2
-    return np.where((diagonal > 0) & (size > 1e-140), diagonal, np.inf)
+    known = size > 1e-100
+    diagonal = np.einsum("gii->gi", np.linalg.inv(scaled)) / np.where(known, size, 1.0) ** 2
+    return np.where((diagonal > 0) & known, diagonal, 1e30)

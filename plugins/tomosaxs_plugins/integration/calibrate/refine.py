@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tomosaxs_plugins.integration.calibrate.fit import GeometryFit, fit_geometry, ring_angles
 from tomosaxs_plugins.integration.calibrate.guess import CalibrationError, Guess, first_geometry
-from tomosaxs_plugins.integration.calibrate.model import NAMES, parameters, pixels_per_radian
+from tomosaxs_plugins.integration.calibrate.model import NAMES, parameters, pixels_per_radian, place
 from tomosaxs_plugins.integration.calibrate.rings import RingPoints, find_modules, find_points, windows
 from tomosaxs_plugins.integration.calibrate.scatter import shape_of_rings
 from tomosaxs_plugins.integration.calibrate.standards import Standard
@@ -172,7 +172,22 @@ def _iterate(
     assert fit is not None
     seen = tuple(int(ring) for ring in np.unique(points.ring[fit.used]))
     result = Calibration(fit.geometry, fit.covariance, points, fit, names, standard, seen, notes)
-    return _checked(result, guess)
+    largest = guess.largest_angle(fit.geometry)
+    expected = _visible(fit.geometry, _angles(spacings, fit.geometry), half, mask, largest)
+    return _checked(result, guess, expected)
+
+
+def _visible(geometry: DetectorGeometry, angles: Floats, half: Floats, mask: Mask, largest: float) -> tuple[int, ...]:
+    """Return the rings up to an angle that stand apart from others and cross good pixels for a while."""
+    around = np.radians(np.arange(0, 360, 0.5))
+    found = []
+    for number in np.nonzero((half > 0) & (angles < largest))[0]:
+        rows, columns = place(geometry, angles[number], around)
+        inside = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
+        good = ~mask[rows[inside].astype(np.intp), columns[inside].astype(np.intp)]
+        if good.sum() >= 30:  # 15 degrees
+            found.append(int(number))
+    return tuple(found)
 
 
 def _angles(spacings: Floats, geometry: DetectorGeometry) -> Floats:
@@ -230,15 +245,23 @@ def _too_few(points: RingPoints, standard: Standard, guess: Guess, numbers: int)
     )
 
 
-def _checked(result: Calibration, guess: Guess) -> Calibration:
+def _checked(result: Calibration, guess: Guess, expected: tuple[int, ...]) -> Calibration:
     """Refuse what cannot be right, and say what is weak."""
+    met = len(set(expected) & set(result.seen))
+    if met < 0.4 * len(expected):
+        raise CalibrationError(
+            f"of {len(expected)} rings of {result.standard.name} that should be seen only {met} "
+            f"{'is' if met == 1 else 'are'} there; {guess.told}{guess.others()}. Is the standard right, and the "
+            "wavelength?"
+        )
     fit, notes = result.fit, list(result.notes)
     left_out = 1 - float(fit.used.mean())
     width = float(np.median(result.points.width))
     # rings of another substance land somewhere between those of this one: they scatter by a good part of the width
-    if fit.scatter > max(0.5 * width, 1.0) or left_out > 0.4:
+    off = float(np.hypot(fit.scatter, fit.displacement))
+    if off > max(0.5 * width, 1.2) or left_out > 0.4:
         raise CalibrationError(
-            f"the rings do not fit {result.standard.name}: points lie {fit.scatter:.2g} px off (rings are {width:.2g} "
+            f"the rings do not fit {result.standard.name}: points lie {off:.2g} px off (rings are {width:.2g} "
             f"px wide), {left_out:.0%} of {len(result.points)} points disagree; {guess.told}. Is the standard right, "
             "and the wavelength? A detector tilted by more than 20 degrees needs a --start"
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tomosaxs_plugins.integration.calibrate.model import pixels_per_radian, place
-from tomosaxs_plugins.integration.calibrate.peaks import Peaks, first_guess, fit_peaks
+from tomosaxs_plugins.integration.calibrate.peaks import Peaks, first_guess, fit_peaks, too_bright
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 
 Floats = NDArray[np.float64]
@@ -79,7 +79,7 @@ def windows(geometry: DetectorGeometry, two_theta: Floats, widths: dict[int, flo
     for number in range(len(radius)):
         width = widths.get(number, usual)
         wanted = largest if width is None else min(max(3.5 * width + 2, 5.0), largest)
-        half = min(wanted, 0.5 * gap[number] if width is None else gap[number] - 2.5 * width)
+        half = min(wanted, 0.5 * gap[number] if width is None else gap[number] - 3.2 * width)
         result[number] = half if half >= (4.0 if width is None else max(2.2 * width, 3.0)) else 0.0
     return result
 
@@ -143,6 +143,8 @@ def find_points(
     group = (np.cumsum(enough) - 1)[group[kept]].astype(np.intp)
     x, chi, scale, chosen = x[kept], chi[kept], scale[kept], chosen[kept]
     counts = image[good_rows[chosen], good_columns[chosen]]
+    cool = ~too_bright(group, counts, int(enough.sum()))
+    group, x, chi, scale, counts = group[cool], x[cool], chi[cool], scale[cool], counts[cool]
     number_of = names[enough] // several // _SECTORS
     module_of = names[enough] % several - 1
     total = int(enough.sum())

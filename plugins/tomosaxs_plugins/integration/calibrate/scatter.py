@@ -102,8 +102,10 @@ class Problem:
         return float(2 * np.sum(np.log(width)) + prior + volume + np.sum((self.rest / width) ** 2) - explained)
 
 
-def solve(problem: Problem) -> Linear:
-    """Solve by weighted least squares, with uncertainties that allow for all that moves points together.
+def solve(problem: Problem, *, together: bool) -> Linear:
+    """Solve by weighted least squares.
+
+    With `together` the uncertainties allow for all that moves points together, which takes a while.
 
     The weights know of single points only: a solution that leaned on modules sitting still apart from one shift would
     believe too much of them. Displacements, shapes of rings and alike neighbours enter the covariance.
@@ -114,6 +116,8 @@ def solve(problem: Problem) -> Linear:
     inverse = _inverse(matrix)
     step = -inverse @ vector
     weights = inverse @ (problem.slopes / width[:, None] ** 2).T
+    if not together:
+        return Linear(step, inverse, total, total, 0.0, 0.0)
     scatter, displacement = _parts(problem, total)
     design, full, side, _ = problem.normal(scatter, displacement)
     left = problem.rest - design @ (_inverse(full) @ side)

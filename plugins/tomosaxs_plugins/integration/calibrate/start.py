@@ -214,6 +214,9 @@ def _judge(pixels: float, rings: Rings, tangents: Floats, share: Floats) -> Dist
         return Distance(pixels, 0.0, 0, len(rings.radii), len(expected))
     met = set(nearest[good])
     recall = sum(1 for each in expected if each in met) / len(expected)
-    weight = np.sqrt(rings.points)
+    # a ring counts by the part of what can be seen of it that is there, whatever its radius
+    arc = 2 * np.pi * rings.radii * share[np.clip(rings.radii.astype(np.intp), 0, len(share) - 1)]
+    dense = rings.points / np.maximum(arc, 10.0)
+    weight = np.sqrt(np.clip(dense / dense.max(), 0.02, 1.0))
     precision = float((weight * good * (1 - 0.5 * off**2)).sum() / weight.sum())
     return Distance(pixels, precision * recall, len(met), len(rings.radii), len(expected))
