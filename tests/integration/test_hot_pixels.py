@@ -160,7 +160,7 @@ def test_the_estimator_in_tiles_equals_the_whole_and_feeds_the_integration(tmp_p
         np.where(found.value, -1, frames), scan
     )
     assert np.array_equal(curves, clean, equal_nan=True)
-    [told] = [text for text in scan.notes if "hot pixels" in text]
+    [told] = [text for text in scan.remarks if "hot pixels" in text]
     total = int((mask | found.value).sum())
     assert told.startswith(f"masked are {total} of 27000 pixels ({total / 27000:.1%}): gap.npy 180, hot pixels ")
 
