@@ -462,3 +462,16 @@ def test_a_calibration_without_a_shape_takes_that_of_most_images(folder: Path) -
     tifffile.imwrite(folder / "images" / "b_picture.tif", np.ones((20, 20), np.uint8))
     assert run(folder) == 0
     assert sorted(bench.problems(folder / "out")) == ["a_picture.tif", "b_picture.tif"]
+
+
+def test_names_of_any_kind(folder: Path) -> None:
+    names = ["sp ace [1].tif", "ü*?.tif", "line\nbreak.tif", os.fsdecode(b"latin\xe9.tif"), "{count}%s.tif"]
+    for name in names:
+        shutil.copy(folder / "images" / "scan_1.tif", folder / "images" / name)
+    (folder / "images" / os.fsdecode(b"bad\xe9.tif")).write_bytes(b"II*\0")
+    os.utime(folder / "images" / os.fsdecode(b"bad\xe9.tif"), (1_700_000_000, 1_700_000_000))
+    assert run(folder, "--chi") == 0
+    assert sum(len(values) for values, _ in bench.curves(folder / "out").values()) == 11
+    assert len(list((folder / "out").glob("*.chi"))) == 10
+    assert run(folder, "--resume") == 0
+    assert sum(len(values) for values, _ in bench.curves(folder / "out").values()) == 11

@@ -117,7 +117,8 @@ class GrowingResult:
     def log(self, text: str) -> None:
         """Write a line to the screen and to run.log."""
         self._screen(text)
-        with (self.folder / "run.log").open("a" if self._begun else "w", encoding="utf-8") as handle:
+        mode = "a" if self._begun else "w"
+        with (self.folder / "run.log").open(mode, encoding="utf-8", errors="backslashreplace") as handle:
             handle.write(text + "\n")
         self._begun = True
 

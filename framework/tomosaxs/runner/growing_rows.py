@@ -16,6 +16,7 @@ from tomosaxs.errors import InputError
 FILES = "/entry/files"
 """Where result.nxs lists the files that the rows were made of."""
 _SLAB = 4096
+_NO_TEXT = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def read_files(path: Path, name: str, key: str, spool: Spool) -> list[FileRows] 
                     texts["path"], numbers["size"], numbers["modified"], texts["checksum"], firsts, numbers["rows"],
                     texts["problem"], strict=True,
                 )
+                if _NO_TEXT not in text  # a name that is no text cannot be found again
             ]  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be resumed: {error}") from error

@@ -84,9 +84,8 @@ class CurveFiles:
             curve = Curve(x, np.asarray(row, dtype=np.float64), spread, title, axis.name, axis.units)
             for name in names[number * kinds : (number + 1) * kinds]:
                 if name.suffix == ".chi":
-                    _put(
-                        name, chi_text(curve, str(image) if count == 1 else f"{image} frame {first + number}").encode()
-                    )
+                    text = chi_text(curve, str(image) if count == 1 else f"{image} frame {first + number}")
+                    _put(name, text.encode(errors="replace"))
                 else:
                     self._draw(name, curve)
 
