@@ -419,3 +419,18 @@ def test_what_is_no_calibration_is_told_with_what_is_expected(tmp_path: Path, co
     if content not in (b'{"a": ',):
         for word in (".poni", "saxsdog", "FIT2D", "NXdetector"):
             assert word in str(failure.value)
+
+
+def test_three_real_files_of_one_calibration_agree(shared: Path):
+    """A log of FIT2D, the saxsdog file made from it, and pyFAI's .poni for the array as stored."""
+    folder = shared / "golden" / "saxs"
+    log = read_calibration(folder / "fit2d_calibration.txt", (1043, 981))
+    config = read_calibration(folder / "buf1_00000_saxsdog_ov3.saxsconf.json")
+    poni = read_calibration(folder / "buf1_00000.poni", (1043, 981))
+    assert log == config
+    assert log.beam_centre == pytest.approx((1043 - 808.37, 387.772), abs=1e-9)
+    assert np.degrees(log.tilt) == pytest.approx(0.56, rel=1e-12)
+    assert np.degrees(log.tilt_direction) == pytest.approx(73.569 - 180, rel=1e-12)
+    y, x = np.mgrid[0:1043:20, 0:981:20] + 0.5
+    assert np.abs(log.two_theta(y, x) - poni.two_theta(y, x)).max() < 1e-12
+    assert np.abs(log.q(y, x) - poni.q(y, x)).max() < 1e-11
