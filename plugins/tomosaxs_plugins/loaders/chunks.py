@@ -112,12 +112,13 @@ def parts_along(chosen: Chosen, chunk: int) -> list[Part]:
     order = np.argsort(numbers, kind="stable")
     cuts = np.flatnonzero(np.diff(numbers[order])) + 1
     return [
-        Part(int(numbers[group[0]]), _slice_if(group), chosen[group] - int(numbers[group[0]]) * chunk)
+        Part(int(numbers[group[0]]), slice_if(group), chosen[group] - int(numbers[group[0]]) * chunk)
         for group in np.split(order, cuts)
     ]
 
 
-def _slice_if(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+def slice_if(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Return indices that follow each other as a slice, others as they are."""
     whole = len(indices) == 1 or bool(np.all(np.diff(indices) == 1))
     return slice(int(indices[0]), int(indices[-1]) + 1) if whole else indices
 

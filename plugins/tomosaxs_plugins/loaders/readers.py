@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tomosaxs import InputError, Selection
 from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_hdf5, put
+from tomosaxs_plugins.loaders.chunks_virtual import Virtual, virtual
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number
 
@@ -114,8 +115,8 @@ class HDF5Reader:
         return (1, *chunks) if self.flat_image else chunks
 
     @cached_property
-    def _direct(self) -> Chunks | Contiguous | None:
-        return around_hdf5(self.dataset)
+    def _direct(self) -> Chunks | Contiguous | Virtual | None:
+        return virtual(self.dataset) if self.dataset.is_virtual else around_hdf5(self.dataset)
 
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return the selected part.
