@@ -101,6 +101,21 @@ def test_uncertainty_against_a_thousand_draws(background: str, touching: bool):
     assert np.abs(ratio - 1).max() < 0.1
 
 
+@pytest.mark.parametrize("background", ["mean", "linear"])
+def test_uncertainty_where_bands_touch_is_that_of_the_difference(background: str):
+    """What every single pixel does to the result, squared, times its variance: pixels of two bands partly cancel."""
+    lookup = band(background, sectors=(1, 10.0, 14.0), below=(1.8, 2.2), above=(3.0, 3.3))
+    pixels = np.unique(lookup.pixel)
+    assert np.any(np.count_nonzero(lookup.weights, axis=1) > 1)
+    units = np.zeros((pixels.size, SHAPE[0] * SHAPE[1]), np.uint8)
+    units[np.arange(pixels.size), pixels] = 1
+    effects = integrate_band(lookup, units.reshape(-1, *SHAPE))[0][:, 0]
+    frame = np.random.default_rng(1).poisson(30.0, SHAPE)
+    expected = np.sqrt(np.sum(effects**2 * frame.ravel()[pixels]))
+    sigma = integrate_band(lookup, frame[None], errors="poisson")[1][0, 0]
+    assert sigma == pytest.approx(expected, rel=1e-12)
+
+
 def test_dark_counts_and_given_uncertainties():
     dark = np.random.default_rng(2).random(SHAPE) * 5
     lookup = band(pixel_norm=FACTORS, dark=dark, dark_variance=dark / 3)
