@@ -19,7 +19,6 @@ from tomosaxs_plugins.commands.integrate_frames import Unusable, open_frames
 from tomosaxs_plugins.commands.integrate_places import Stamp, stamp_of
 from tomosaxs_plugins.commands.integrate_read import BATCH, Outcome, Room, check, read_file, together
 
-_PART = 4 * BATCH
 _ASKED = 7  # images, where neither calibration nor mask tell their shape
 _AT_ONCE = 1 << 28
 """Bytes of the frames (as 32-bit numbers) that a thread holds, at most, unless one alone has more."""
@@ -235,7 +234,7 @@ class Job:
         checksum = pool.submit(self.growing.checksum, path) if self.threads > 1 else None
         try:
             found = open_frames(path, self.shape)
-            count, size = found.shape[0], self._most(_PART)
+            count, size = found.shape[0], self._most(BATCH * self.threads)
 
             def part(first: int) -> NDArray[Any]:
                 return np.ascontiguousarray(found.read(first, min(first + size, count)))
