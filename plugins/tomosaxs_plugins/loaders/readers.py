@@ -18,6 +18,7 @@ from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_h
 from tomosaxs_plugins.loaders.chunks_virtual import Virtual, virtual
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number
+from tomosaxs_plugins.loaders.rooms import room
 
 _LISTED = 20
 """Damaged frames that are named one by one."""
@@ -147,7 +148,7 @@ class HDF5Reader:
             image = np.empty((1, *counts[1:]), self.dtype)
             self._fill(image[0], chosen[1:])
             return image if counts[0] else image[:0]
-        out = np.empty(counts, self.dtype)
+        out = room(counts, self.dtype)
         self._fill(out, chosen)
         return out
 

@@ -1,0 +1,47 @@
+"""Memory of blocks, used again: large new arrays cost more to get from the system than frames cost to decode."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_LEAST = 1 << 24
+"""Bytes below which the memory allocator itself keeps what was used."""
+_MOST = 1 << 30
+"""Bytes of this process that are kept for later blocks, all together."""
+
+_kept: list[NDArray[np.uint8]] = []
+_lock = threading.Lock()
+
+
+def room(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array of any contents, in memory that an earlier block used where nobody holds that block any more.
+
+    What holds an array or any view of it holds its memory: it is given away again only after the last one is gone.
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    if size < _LEAST or size > _MOST or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return np.empty(shape, kind)
+    with _lock:
+        number = next((n for n in range(len(_kept)) if _is_free(n) and size <= _kept[n].size <= 2 * size), None)
+        if number is None:
+            for n in reversed(range(len(_kept))):
+                if _is_free(n) and sum(each.size for each in _kept) + size > _MOST:
+                    del _kept[n]
+            made = np.empty(size, np.uint8)
+            if sum(each.size for each in _kept) + size <= _MOST:
+                _kept.append(made)
+            return made.view(kind).reshape(shape)
+        return _kept[number][:size].view(kind).reshape(shape)
+
+
+def _is_free(number: int) -> bool:
+    """Return whether only the list itself (and this question) refers to the memory; a view refers to it as well."""
+    return sys.getrefcount(_kept[number]) <= 2
