@@ -476,3 +476,12 @@ def test_names_of_any_kind(folder: Path) -> None:
     assert len(list((folder / "out").glob("*.chi"))) == 10
     assert run(folder, "--resume") == 0
     assert sum(len(values) for values, _ in bench.curves(folder / "out").values()) == 11
+
+
+def test_plain_images_need_no_fabio(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fabio", None)
+    tifffile.imwrite(folder / "images" / "packed.tif", bench.frame(3), compression="zlib")
+    assert run(folder) == 0
+    why = bench.problems(folder / "out")
+    assert list(why) == ["packed.tif"]
+    assert "pip install fabio" in why["packed.tif"]
