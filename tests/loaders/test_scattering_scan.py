@@ -55,6 +55,9 @@ def test_no_geometry_of_another_detector(tmp_path):
         del file["entry/instrument/SAXS/distance"]
         del file["entry/instrument/SAXS/pixel_mask"]
         del file["entry/instrument/SAXS/count_time"]
+        other = file.create_group("entry/instrument/detector")  # a third one, under the name that is tried last
+        other.attrs["NX_class"] = "NXdetector"
+        put(other, "distance", 7.0, "m")
     source = scattering_scan(truth.path, detector="SAXS")
     assert source.dataset.quantity("distance") is None
     assert source.dataset.quantity("count_time") is None

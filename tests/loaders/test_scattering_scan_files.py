@@ -45,14 +45,20 @@ def test_nine_files(tmp_path, detector):
 
 def test_folder_in_natural_order(tmp_path):
     truths = i22_scans(tmp_path, ANGLES[:3])
-    for truth, name in zip(truths, ("s2.nxs", "s10.nxs", "s1.h5"), strict=True):
+    for truth, name in zip(truths, ("s2.nxs", "s10.nxs", "s1.nxs"), strict=True):
         truth.path.rename(tmp_path / name)
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / ".hidden.nxs").write_text("x")
+    (tmp_path / "s2-raw.h5").write_text("frames that an .nxs file links to")
     source = scattering_scan(tmp_path)
-    assert [path.name for path in source.files] == ["s1.h5", "s2.nxs", "s10.nxs"]
+    assert [path.name for path in source.files] == ["s1.nxs", "s2.nxs", "s10.nxs"]
     np.testing.assert_array_equal(source.dataset.axis("rotation_angle").values, [-45, -90, -67.5])
     assert "not in order" in said(source)
+    (tmp_path / "others").mkdir()
+    i22_scans(tmp_path / "others", ANGLES[:2])[0].path.rename(tmp_path / "others" / "a.nxs")
+    for path in (tmp_path / "others").glob("*.nxs"):
+        path.rename(path.with_suffix(".h5"))
+    assert scattering_scan(tmp_path / "others").dataset.shape[0] == 2
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no NeXus or HDF5 file"):
         scattering_scan(tmp_path / "empty")
@@ -82,13 +88,13 @@ def test_angles_from_another_place_in_the_files(tmp_path):
         with h5py.File(truth.path, "r+") as file:
             del file["entry/sample/rotation_angle"]
             put(file, "entry/instrument/base_theta/value", np.full((3, 4), 0.2 * number), "rad")
-            put(file, "entry/instrument/dcm/theta", 7.5, "deg")  # the same in every file: it is no rotation
+            put(file, "entry/instrument/a_dcm/theta", 7.5, "deg")  # the same in every file: it is no rotation
     source = scattering_scan(paths(truths))
     np.testing.assert_allclose(source.dataset.axis("rotation_angle").values, np.degrees([0, 0.2, 0.4]))
     with pytest.raises(InputError, match=r"say the same rotation angle, 7\.5 deg"):
-        scattering_scan(paths(truths), angle_path="entry/instrument/dcm/theta")
-    with pytest.raises(InputError, match=r"entry/instrument/dcm/theta_y does not exist \(angle_path\)"):
-        scattering_scan(paths(truths), angle_path="entry/instrument/dcm/theta_y")
+        scattering_scan(paths(truths), angle_path="entry/instrument/a_dcm/theta")
+    with pytest.raises(InputError, match=r"entry/instrument/a_dcm/theta_y does not exist \(angle_path\)"):
+        scattering_scan(paths(truths), angle_path="entry/instrument/a_dcm/theta_y")
 
 
 def test_angles_that_nobody_says(tmp_path):

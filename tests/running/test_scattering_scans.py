@@ -182,3 +182,29 @@ def test_faults_carry_their_line(tmp_path, truths):
     result, log = run(tmp_path, f"[{names}]\n    allow_missing: true\n    angles: [0, 20, 40, 60]")
     assert np.isnan(result["small"][0]).all()
     assert log.count("WARNING: all points of a file are missing: ") >= 2
+
+
+def test_corrections_find_what_the_scan_brings(tmp_path, truths):
+    steps = """\
+  - plugin: frame_corrections
+    on: saxs
+    to: chain
+    transmission: 0.5
+  - plugin: flux_and_transmission
+    on: saxs
+    to: flux
+    transmitted: transmitted
+    empty_beam: 1.0
+  - plugin: frame_time
+    on: flux
+    to: flux
+"""
+    text = LIST.format(path=f"{tmp_path}/i22-*.nxs").partition("steps:\n")[0] + "steps:\n" + steps
+    result = tomosaxs.run(text, output=tmp_path / "corrected", log=lambda line: None)
+    truth, point = truths[0], (1, 2)
+    frame = truth.frames["SAXS"][point].astype(float)
+    corrected = result["frame_time"][0][point]
+    np.testing.assert_allclose(corrected, frame / truth.transmitted[point] / 0.1, rtol=1e-5)
+    assert np.isnan(result["frame_time"][3]).all()
+    assert np.isfinite(result["frame_corrections"][0][point]).all()
+    assert np.isnan(result["frame_corrections"][1][2]).all()  # never measured

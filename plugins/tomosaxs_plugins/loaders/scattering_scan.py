@@ -82,7 +82,8 @@ def scattering_scan(
     Parameters
     ----------
     paths : sequence of Path
-        Files, patterns in lists, or a folder (all its NeXus and HDF5 files). Several files lie along the axis `along`.
+        Files, patterns in lists, or a folder (all its .nxs files, or else all HDF5 files). Several files lie along
+        the axis `along`.
 
     Raises
     ------
@@ -129,7 +130,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         inside = [each for each in path.iterdir() if each.suffix.lower() in _SUFFIXES and each.name[0] != "."]
         if not inside:
             raise InputError(f"{path} holds no NeXus or HDF5 file ({', '.join(_SUFFIXES)})")
-        found += sorted(inside, key=_natural)
+        scans = [each for each in inside if each.suffix.lower() == ".nxs"]  # frames in .h5 beside them are linked
+        found += sorted(scans or inside, key=_natural)
     return list(dict.fromkeys(found))
 
 
