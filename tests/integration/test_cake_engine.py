@@ -217,6 +217,16 @@ def test_a_detector_of_a_few_pixels():
     assert np.allclose(make_cakes(lookup, frames)[0], expected, rtol=1e-12, equal_nan=True)
 
 
+def test_a_range_without_a_usable_pixel():
+    mask = np.ones(SHAPE, bool)
+    mask[0, 0] = False
+    for errors in ("none", "poisson", "azimuthal"):
+        cakes, sigmas = make_cakes(cake_table(mask=mask, range=(0.5, 1.0)), frames_of(3), errors=errors)
+        assert cakes.shape == (3, 36, 40)
+        assert np.isnan(cakes).all()
+        assert sigmas is None or np.isnan(sigmas).all()
+
+
 def test_agrees_with_pyfai():
     pytest.importorskip("pyFAI", reason="pyFAI is not installed")
     from pyFAI.detectors import Detector
