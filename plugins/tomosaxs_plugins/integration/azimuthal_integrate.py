@@ -110,7 +110,7 @@ def _memory(slices: int, dataset: Dataset, *, bins: int = 1000, error_model: str
     rows, columns = dataset.axis("detector_y").size, dataset.axis("detector_x").size
     # a float copy of each frame, and once: corner positions and tables, which grow with the bins of a pixel
     bins_of_a_pixel = 2 + 1.5 * bins / float(np.hypot(rows, columns))
-    a_pixel = slices * (dataset.dtype.itemsize + 9) + 80 + 60 * bins_of_a_pixel
+    a_pixel = slices * (dataset.dtype.itemsize + 9) + 140 + 60 * bins_of_a_pixel
     if resolved_error_model(error_model, dataset) not in ("none", "poisson", "azimuthal"):
         a_pixel += min(slices, _AT_WORK * thread_count()) * 2 * 8  # variances of the frames at work
     return float(rows * columns * a_pixel)
