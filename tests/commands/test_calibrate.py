@@ -161,7 +161,6 @@ def test_options_and_starts(there):
         (["agbeh.tif", "-o", "result.json"], "ends with .poni"),
         (["agbeh.tif", "-o", "absent/result.poni"], "is not a folder that can be written"),
         (["agbeh.tif", "-c", "lab6"], "They would fit agbeh"),
-        (["mask.npy", "-w", "1", "-p", "172"], ""),
     ],
 )
 def test_faults_of_the_user(there, arguments, message):

@@ -125,9 +125,9 @@ def first_geometry(
     shares = [_explained(each, best.ridges, factor, spacings) for each in candidates]
     first = int(np.argmax(shares))
     rough = _follow(candidates[first], starts[first], best.ridges, factor, spacings, fixed)
-    near = [share for share, each in zip(shares, candidates, strict=True)
+    rivals = [share for share, each in zip(shares, candidates, strict=True)
             if abs(each.beam_distance / rough.beam_distance - 1) > 0.05]  # fmt: skip
-    unsure = bool(near) and max(near) > 0.85 * max(shares)
+    unsure = bool(rivals) and max(rivals) > 0.85 * max(shares)
     others = _others(best, spacings, wavelength, limits, unit)
     return Guess(rough, told, tuple(_remarks(rough, distance, unsure)), best.ridges, factor, others)
 

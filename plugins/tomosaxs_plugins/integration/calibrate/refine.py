@@ -114,7 +114,7 @@ def refine(
     if not free_names:
         raise CalibrationError("everything is held fixed: nothing is left to refine")
     guess = first_geometry(values, masked, standard, spacings, pixel, wavelength, start, distance, beam_centre, fixed)
-    return _iterate(values, masked, standard, spacings[:rings], guess, free_names)
+    return from_guess(values, masked, standard, spacings[:rings], guess, free_names)
 
 
 def _clean(image: NDArray[np.generic], mask: Mask | None) -> tuple[Floats, Mask]:
@@ -145,9 +145,16 @@ def _reflecting(standard: Standard, wavelength: float) -> Floats:
     return spacings
 
 
-def _iterate(
+def from_guess(
     image: Floats, mask: Mask, standard: Standard, spacings: Floats, guess: Guess, names: tuple[str, ...]
 ) -> Calibration:
+    """Locate rings and fit the geometry in turn, until nothing moves; `names` says what is refined.
+
+    Raises
+    ------
+    CalibrationError
+        As for `refine`.
+    """
     geometry, notes = guess.geometry, list(guess.notes)
     widths: dict[int, float] = {}
     free = np.zeros(len(NAMES), dtype=bool)

@@ -68,12 +68,12 @@ def find_centre(
     inside = np.all((meet > -1.5 * size) & (meet < 2.5 * size), axis=1)
     if near is not None and reach is not None:
         inside &= np.hypot(*(meet - np.asarray(near)).T) < reach
-    candidates = meet[inside][:1500]
+    candidates = meet[inside][:500]
     if near is not None:
         candidates = np.concatenate([np.asarray(near, dtype=np.float64)[None], candidates])
     if len(candidates) == 0:
         return (float(size[0] / 2), float(size[1] / 2)), 0.0
-    voters = generator.choice(number, min(number, 1500), replace=False)
+    voters = generator.choice(number, min(number, 800), replace=False)
     votes = _votes(candidates, points[voters], normals[voters])
     best = candidates[votes.argmax()]
     for tolerance in (2.0, 1.0, 0.7, 0.5):
