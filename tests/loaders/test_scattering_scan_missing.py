@@ -134,6 +134,11 @@ def test_rotation_and_raster_in_one_row(tmp_path):
     assert source.dataset.names[:3] == ("rotation_angle", "y", "x")
     np.testing.assert_array_equal(whole(source), frames(3, 2, 4))
     np.testing.assert_array_equal(source.dataset.axis("rotation_angle").values, [0, 60, 120])
+    broken = {name: (each[:21], units) for name, (each, units) in stages.items()}
+    source = scattering_scan(nxsas(tmp_path / "b.nxs", 21, stages=broken))
+    assert source.dataset.shape[:3] == (3, 2, 4)
+    assert "missing: 3 of 8 points at 120 deg" in said(source)
+    np.testing.assert_array_equal(whole(source).reshape(24, ROWS, COLUMNS)[:21], frames(21))
 
 
 def test_a_column_that_was_never_reached(tmp_path):

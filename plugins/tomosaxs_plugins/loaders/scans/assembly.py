@@ -51,6 +51,9 @@ def one_file(
         extra["rotation_angle"] = Quantity(angle[1], "deg")
         said.append(f"taken at {angle[1]:.6g} deg ({angle[0]})")
     placed = Placed(tuple(axes), scan.placed.where)
+    front = axes[0]
+    if front.name == "rotation_angle" and len(axes) > 1:
+        said += _lost_points(placed.where, _labels(front))
     return _source([scan], [scan], placed, [scan.path], said, False, extra), used
 
 
@@ -98,11 +101,7 @@ def stacked(
     union, notes = united([None if scan is None else scan.placed for scan in every], labels)
     placed = Placed((front, *union.axes), union.where)
     said += notes
-    if front.values is None:
-        labels = [f"{along} {number}" for number in range(front.size)]
-    else:
-        labels = [f"{value:.6g} deg" for value in front.values]
-    said += _lost_points(union.where, labels)
+    said += _lost_points(union.where, _labels(front))
     return _source(known, every, placed, files, said, True, {})
 
 
@@ -145,6 +144,13 @@ def _angles(
     low, high = values.min(), values.max()
     rising = "" if np.all(np.diff(values) > 0) else ", not in order"
     return values, order, [f"angles: {source}, {len(values)} from {low:.6g} to {high:.6g} deg{rising}", *said]
+
+
+def _labels(front: Axis) -> list[str]:
+    """Return what messages call the entries of the first axis."""
+    if front.values is None:
+        return [f"{front.name} {number}" for number in range(front.size)]
+    return [f"{value:.6g} {front.units}" for value in front.values]
 
 
 def _lost_points(where: NDArray[np.int64], labels: Sequence[str]) -> list[str]:
