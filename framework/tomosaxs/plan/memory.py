@@ -89,7 +89,10 @@ def pass_bytes(one: Pass, slices: int) -> float:
     """Return the peak bytes of a rank in a pass with blocks of so many slices, halo and reading included."""
     slices = min(slices + 2 * one.halo, max(1, one.count))
     reading = 2.0 * slices * sum(node_bytes(one, node) for node in one.reads)
-    return max(reading, *(step_bytes(one, step, slices) for step in one.all_steps), 1.0)
+    inputs = [node for node in one.reads if (node.origin or node).source is not None]
+    # the inputs of the next block are read while a section works on the present one
+    ahead = slices * sum(node_bytes(one, node) for node in inputs) if one.kind == "section" else 0.0
+    return max(reading, ahead + max((step_bytes(one, step, slices) for step in one.all_steps), default=0.0), 1.0)
 
 
 def size_blocks(one: Pass, options: Options) -> None:

@@ -9,6 +9,7 @@ from tomosaxs.blocks import block_ranges, read_block, share, write_block
 from tomosaxs.dataset import CroppedReader, Reader, take_notes
 from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.runner.ahead import Read, ReadAhead
 from tomosaxs.runner.call import Block, run_step
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.device import from_device
@@ -40,6 +41,11 @@ class PassRunner:
         self.caches: dict[Node, dict[Any, Any]] = {}
         last = {node: number for number, step in enumerate(one.all_steps) for node in step.taken}
         self.last_use = last
+        files = [node for node in one.reads if (node.origin or node).source is not None]
+        self.ahead = ReadAhead(self._read, files)
+        first_use = [min(n for n, step in enumerate(one.all_steps) if node in step.taken) for node in files]
+        self.all_read = max(first_use, default=0)
+        """The step before which every input of a block has been read, so that the next block's can be."""
 
     def dimensions(self, node: Node) -> list[int]:
         """Return the dimensions of a dataset that are sliced in this pass."""
@@ -52,19 +58,23 @@ class PassRunner:
         swept = len(step.checked.entry.sweeps) if step is not None else 0
         return [dimension - swept for dimension in self.dimensions(node)]
 
-    def carry(self, low: int, high: int) -> dict[Node, list[Piece]]:
+    def carry(self, low: int, high: int, following: tuple[int, int] | None = None) -> dict[Node, list[Piece]]:
         """Run all steps on the slices [low, high); return what is wanted afterwards.
+
+        `following` are the slices of the next call, which are read meanwhile.
 
         For every dataset to be stored, and for the estimator's input, a list of pieces: one, or one
         a combination of swept values.
         """
-        one, halo = self.one, self.one.halo
-        first, last = max(0, low - halo), min(one.count, high + halo)
+        one = self.one
+        first, last = self._with_halo(low, high)
         pieces: dict[Node, Piece] = {}
         kept: dict[Node, list[Piece]] = {}
         for number, step in enumerate(one.steps):
             inputs = self._inputs(step, pieces, first, last)
             start = inputs[0][1]
+            if following is not None and number == self.all_read:
+                self.ahead.announce(*self._with_halo(*following))
             outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches)
             for position, node in enumerate(step.made):
                 made = [(variant[position], start) for variant in outputs]
@@ -79,6 +89,13 @@ class PassRunner:
         cut = {node: [_cut(piece, low, high) for piece in made] for node, made in kept.items()}
         return {node: [(from_device(block), start) for block, start in made] for node, made in cut.items()}
 
+    def _with_halo(self, low: int, high: int) -> tuple[int, int]:
+        return max(0, low - self.one.halo), min(self.one.count, high + self.one.halo)
+
+    def _read(self, node: Node, first: int, last: int) -> Read:
+        block = read_block(self.readers[node], self.dimensions(node), first, last)
+        return block, take_notes(self.readers[node])
+
     def _wanted(self) -> set[Node]:
         return set(self.one.estimator.inputs) if self.one.estimator is not None else set()
 
@@ -87,12 +104,12 @@ class PassRunner:
             if node not in pieces:
                 self.context.set_stage(f"{step}, reading slices {first} to {last - 1} of {self.one.count}")
                 try:
-                    block = read_block(self.readers[node], self.dimensions(node), first, last)
+                    block, notes = self.ahead.take(node, first, last)
                     if len(block) != last - first:
                         raise InputError(f"{len(block)} slices came of {last - first}")
                 except Exception as error:  # a stranger's reader may fail in any way: named, with its place
                     raise self.context.fail(step, error, f"reading slices {first} to {last - 1}") from error
-                for text, count in take_notes(self.readers[node]).items():
+                for text, count in notes.items():
                     noted = self.context.notes[step.label]
                     noted[text] = noted.get(text, 0) + count
                 pieces[node] = (block, first)
@@ -143,12 +160,15 @@ def run_section(context: Context, one: Pass) -> None:
     names = ", ".join(step.label for step in one.steps)
     progress = Progress(context.log, comm.size)
     progress.begin(f"pass {one.number}: {names}: {one.count} slices")
-    for number, (start, end) in enumerate(ranges, start=1):
-        done = runner.carry(start, end)
-        for node, target in targets.items():
-            _write(target, runner.stored_dimensions(node), done[node])
-        if comm.rank == 0:
-            progress.at(number, len(ranges), names)
+    try:
+        for number, (start, end) in enumerate(ranges, start=1):
+            done = runner.carry(start, end, ranges[number] if number < len(ranges) else None)
+            for node, target in targets.items():
+                _write(target, runner.stored_dimensions(node), done[node])
+            if comm.rank == 0:
+                progress.at(number, len(ranges), names)
+    finally:
+        runner.ahead.close()
     for node, target in targets.items():
         context.set_stage(f"pass {one.number}, writing {node.name}")
         flush(target)
