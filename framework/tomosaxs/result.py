@@ -71,6 +71,7 @@ class StepRecord:
     seconds: float = 0.0
     determinism: float = 0.0
     reused: bool = False
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Scan:
     uncertainties: tuple[NDArray[Any] | None, ...] = ()
     remarks: dict[str, int] = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
+    kept: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:
@@ -215,6 +216,13 @@ class Scan:
     def remark(self, text: str, count: int = 1) -> None:
         """Tell the user something that is as it should be; otherwise as `note`."""
         self.remarks[text] = self.remarks.get(text, 0) + int(count)
+
+    def keep(self, name: str, array: NDArray[Any]) -> None:
+        """Keep an array with the record of the step in the result, for instance the mask that was used.
+
+        It must be the same for every block and on every rank; that of the first rank is kept.
+        """
+        self.kept[name] = array
 
     @property
     def metadata(self) -> Mapping[str, Quantity | str]:

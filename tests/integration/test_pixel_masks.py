@@ -211,4 +211,6 @@ def test_a_list_with_several_masks_and_hot_pixels(tmp_path: Path):
     with h5py.File(tmp_path / "out" / "result.nxs") as file:
         kept: list[np.ndarray] = []
         file.visititems(lambda name, node: kept.append(node[()]) if name.endswith("estimates/hot/value") else None)
+        used = file["entry/process_02_azimuthal_integrate/mask"][()]
     assert np.array_equal(kept[0] != 0, found)
+    assert np.array_equal(used != 0, gaps | beam | (found != 0))

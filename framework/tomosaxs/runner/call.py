@@ -175,6 +175,7 @@ def scan_of(
     scan = Scan(node.dataset, one.sliced[node], core, index, output, context.notes[step.label], cache)
     scan.remarks = context.remarks[step.label]
     scan.names = tuple(each.name for each in step.inputs)
+    scan.kept = context.kept[step.label]
     return scan
 
 

@@ -49,6 +49,7 @@ class Context:
     notes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     remarks: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     remarked: list[str] = field(default_factory=list)
+    kept: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     stage: str = "start"
 
     @property

@@ -226,6 +226,7 @@ class GrowingResult:
         values, sigma = answer if isinstance(answer, Uncertain) else (answer, None)
         with self._guard:
             self.record.seconds += time.perf_counter() - start
+            self.record.kept.update(scan.kept)
         return values, sigma
 
     @staticmethod

@@ -57,6 +57,7 @@ class GrowingRecord:
     list_text: str = ""
     messages: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    kept: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     _started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc))
     _clock: float = field(default_factory=time.perf_counter)
@@ -80,7 +81,7 @@ class GrowingRecord:
         result.steps = [
             StepRecord(
                 1, self.spec.name, self.spec.name, version, self.spec.summary, dict(self.given), dict(values),
-                tuple(self.spec.cite), self.seconds, self.spec.determinism,
+                tuple(self.spec.cite), self.seconds, self.spec.determinism, kept=self.kept,
             )
         ]  # fmt: skip
         read = tuple((file.path, file.size, file.checksum) for file in files)

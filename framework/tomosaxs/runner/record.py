@@ -108,6 +108,7 @@ class RunRecord:
         return StepRecord(
             step.number, step.label, step.spec.name, version, step.spec.summary, given, resolved,
             tuple(step.spec.cite), seconds, step.spec.determinism, step.label in self.context.reused,
+            dict(self.context.kept.get(step.label, {})),
         )  # fmt: skip
 
     def write(self, result: Result, sums: Mapping[Path, str]) -> None:

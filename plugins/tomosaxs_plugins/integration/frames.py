@@ -111,9 +111,10 @@ class FrameParameters:
         return self._combined.describe() if self._combined is not None else ""
 
     def tell_mask(self, scan: Scan) -> None:
-        """Tell in log and report how many pixels are masked, and by what."""
-        if self.masked_text:
+        """Tell in log and report how many pixels are masked, and by what; keep the mask with the result."""
+        if self._combined is not None and not scan.kept:
             scan.remark(self.masked_text)
+            scan.keep("mask", self._combined.mask)
 
     def check_frames(self, dataset: Dataset) -> None:
         """Raise an `InputError` where parameters do not fit each other or the data; called before anything runs."""

@@ -76,6 +76,10 @@ def _write_steps(entry: h5py.Group, result: Result) -> None:
         put_number(made, "seconds", step.seconds, "s")
         put_number(made, "relative_tolerance", step.determinism)
         made.create_dataset("reused", data=np.int8(step.reused))
+        for name, array in step.kept.items():
+            kept = np.asarray(array)
+            packed = {"compression": "gzip", "shuffle": True} if kept.size > 1 << 12 else {}
+            made.create_dataset(safe_name(name), data=kept.astype(np.uint8) if kept.dtype == bool else kept, **packed)
         for number, doi in enumerate(step.citations, 1):
             cited = group(made, f"citation_{number}", "NXcite")
             put_text(cited, "description", f"method of the step {step.label}")
