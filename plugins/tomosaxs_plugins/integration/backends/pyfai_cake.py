@@ -16,7 +16,9 @@ class PyFAICakeBackend:
     """pyFAI's sparse-matrix integrator in two dimensions.
 
     Pixels that lie across +-180 degrees (or 0, where azimuths are asked for from there) it counts into the sectors on
-    both sides only in part, and those across the ends of a range into the last bins.
+    both sides only in part, and those across the ends of a range into the last bins. Of splitting by area, its matrix
+    (release 2026.9) has chance weights for the first pixel that is used and no numbers for the pixel that the beam
+    meets: these two are left out.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,21 @@ class PyFAICakeBackend:
         if first < -180 or last > 180:
             self._peer._integrator.setChiDiscAtZero()
             self._range = 360 - last, 360 - first
+        if settings.splitting == "full":
+            self._leave_out_undefined()
+
+    def _leave_out_undefined(self) -> None:
+        """Build the matrix and take out the weights that pyFAI leaves undefined."""
+        if self._settings is None or self._peer._mask is None:
+            raise RuntimeError("setup has to be called first")
+        with _without_advice():
+            self._one(np.ones(self._settings.frames.shape, dtype=np.float32), self._settings, None)
+        for engine in self._peer._integrator.engines.values():
+            weights, pixels = np.asarray(engine.engine.data), np.asarray(engine.engine.indices)
+            used = pixels[np.isfinite(weights)]
+            if used.size:
+                weights[pixels == used.min()] = 0.0
+            weights[~np.isfinite(weights)] = 0.0
 
     def integrate(
         self, frames: NDArray[Any], uncertainties: NDArray[Any] | None = None
