@@ -52,7 +52,8 @@ class PyFAICakeBackend:
         if self._settings is None or self._peer._mask is None:
             raise RuntimeError("setup has to be called first")
         with _without_advice():
-            self._one(np.ones(self._settings.frames.shape, dtype=np.float32), self._settings, None)
+            ones = np.ones(self._settings.frames.shape, dtype=np.float32)
+            self._one(ones, self._settings, ones)
         for engine in self._peer._integrator.engines.values():
             weights, pixels = np.asarray(engine.engine.data), np.asarray(engine.engine.indices)
             used = pixels[np.isfinite(weights)]
