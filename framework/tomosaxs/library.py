@@ -56,13 +56,12 @@ def check(
 def warnings_of(checked: CheckedList) -> list[str]:
     """Return what a look at the data of a checked list warns of.
 
-    Data that do not fit the list are one of the warnings: `plan` says then what is wrong.
+    What does not fit these data is among the warnings: the list itself may be right for others.
     """
     try:
         return build_plan(checked, Options(1, 1, available_memory() * MEMORY_SHARE, None)).warnings
     except ListError as error:
-        count = len(error.problems)
-        return [f"{count} fault{'s' if count > 1 else ''} with these data; tomosaxs plan names them"]
+        return [f"with these data it would not run: {problem}" for problem in error.problems]
 
 
 def plan(

@@ -160,6 +160,28 @@ def test_bad_images_are_named_and_the_others_go_on(
     assert "scan_1b.tif" in (folder / "out" / "report.html").read_text()
 
 
+def test_a_mask_that_fits_no_image_is_named_and_costs_no_earlier_curves(folder: Path) -> None:
+    rows, columns = bench.SHAPE
+    text = (folder / "cal.poni").read_text()
+    (folder / "cal.poni").write_text(text.replace('"max_shape": [40, 50], ', ""))  # else the two are compared before
+    np.save(folder / "turned.npy", np.zeros((columns, rows), bool))
+    why = rf"no image could be integrated \(the mask turned.npy is for {columns} x {rows} pixels\)"
+    with pytest.raises(InputError, match=why + "$"):
+        run(folder, "--mask", folder / "turned.npy", out="new")
+    assert run(folder) == 0
+    before = bench.curves(folder / "out")
+    with pytest.raises(InputError, match=why + ".*result.nxs is kept"):
+        run(folder, "--mask", folder / "turned.npy")
+    after = bench.curves(folder / "out")
+    assert sorted(after) == sorted(before)
+    assert np.isfinite(after["scan_1.tif"][0]).any()
+
+
+def test_a_pattern_that_finds_nothing_is_told(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"no images were found in .*images/scan_\*\.tiff"):
+        run(folder, images="images/scan_*.tiff", out="new")
+
+
 def test_hdf5_files_hold_many_frames(made: Path, folder: Path) -> None:
     stack = np.stack([bench.frame(number % 5) for number in range(70)])  # several parts of a file
     with h5py.File(folder / "scan.h5", "w") as handle:
@@ -205,7 +227,7 @@ def test_resume_skips_what_is_there(folder: Path, capsys: pytest.CaptureFixture[
     tifffile.imwrite(folder / "images" / "scan_1.tif", bench.frame(9))
     capsys.readouterr()
     assert run(folder, "--resume") == 0
-    assert "2 curves" in capsys.readouterr().err
+    assert "2 frames" in capsys.readouterr().err
     after = bench.curves(folder / "out")
     assert list(after) == [f"scan_{number}.tif" for number in range(6)]
     same = [name for name in before if np.array_equal(before[name][0], after[name][0], equal_nan=True)]

@@ -98,14 +98,14 @@ def test_nothing_is_computed_twice_and_resume_goes_on(folder: Path, good: dict[s
     bench.until(lambda: len(names(folder)) == 3)
     status, said = bench.end(process)
     assert status == 0
-    assert "3 curves in" in said  # two at first, one later; none again
+    assert "3 frames in" in said  # two at first, one later; none again
     (folder / "images" / "scan_3.tif").write_bytes(content(3))
     process = bench.start("cal.poni", "images", *OPTIONS, "--resume", cwd=folder)
     bench.until(lambda: len(names(folder)) == 4)
     status, said = bench.end(process)
     assert status == 0
     assert "taken over: 3 images" in said
-    assert "1 curves in" in said
+    assert "1 frames in" in said
     for name, (values, _) in bench.curves(folder / "out").items():
         assert np.array_equal(values[0], good[name], equal_nan=True)
 

@@ -12,6 +12,7 @@ from tomosaxs.result import InputRecord
 from tomosaxs_plugins.curves.chi import read_chi
 from tomosaxs_plugins.curves.text import read_text
 from tomosaxs_plugins.savers.chi import chi
+from tomosaxs_plugins.savers.curve_plot import curve_plot
 from tomosaxs_plugins.savers.text_curves import text_curves
 
 Q = np.linspace(0.1, 2, 20)
@@ -82,6 +83,26 @@ def test_several_datasets(tmp_path):
     assert {path.name[:9] for path in chi(made, tmp_path)} == {"tomo_one_", "tomo_curv"}
     only = chi(made, tmp_path, dataset="curves")
     assert [path.name for path in only] == ["tomo_0000.chi", "tomo_0002.chi"]
+
+
+def over_azimuth(tmp_path):
+    axes = (Axis("frame", 3), Axis("azimuth", 8, np.arange(8.0), "deg"))
+    return saved(tmp_path, "bands", np.ones((3, 8), np.float32), axes)
+
+
+def test_several_datasets_of_the_same_images_and_of_different_coordinates(tmp_path):
+    made = result(tmp_path, frames(tmp_path), over_azimuth(tmp_path))
+    files = tuple((Path(f"/data/x_{n}.tif"), 1, "") for n in range(3))
+    made.inputs = [InputRecord("tomo", "image_files", Path("/data"), files, (3, 5, 5), ("frame",), ())]
+    expected = ["x_0_curves", "x_2_curves", "x_0_bands", "x_1_bands", "x_2_bands"]
+    assert [path.stem for path in chi(made, tmp_path)] == expected
+    assert len(read_chi(tmp_path / "x_0_curves.chi").x) == 20
+    made.messages.clear()
+    paths = text_curves(made, tmp_path, units="angstrom^-1")
+    assert [path.stem for path in paths] == expected[:2]
+    assert made.messages[-1].endswith("curves over azimuth are left out: q in angstrom^-1 was asked for")
+    pytest.importorskip("matplotlib")
+    assert [path.name for path in curve_plot(made, tmp_path)] == ["tomo_q_curves.png", "tomo_azimuth_curves.png"]
 
 
 def test_uncertainties_are_the_third_column(tmp_path):

@@ -22,6 +22,7 @@ from tomosaxs.process_list.entries import StepEntry
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.folder import RESULT
 from tomosaxs.runner.growing_rows import FileRows
+from tomosaxs.runner.typed import typed_command
 
 _NAME = "images"
 _TOLD = 20
@@ -66,7 +67,7 @@ class GrowingRecord:
         self, files: Sequence[FileRows], saved: SavedDataset, values: Mapping[str, Any], frame: Dataset
     ) -> Result:
         """Return the result of `files`, whose rows are `saved`, made with the parameters `values` of such frames."""
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = typed_command()
         result = Result(
             self.folder, self.folder / RESULT, self.title, self.list_text, None, (), command,
             datasets=[saved],

@@ -20,6 +20,7 @@ from tomosaxs.plan.memory import peak_memory
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.folder import RESULT, move_side_files, shown
+from tomosaxs.runner.typed import typed_command
 
 LOW_CONFIDENCE = 0.5
 """Below it a value is not to be used unseen."""
@@ -57,7 +58,7 @@ class RunRecord:
             list_text=listing.text,
             list_file=listing.file,
             settings=tuple(listing.settings),
-            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=typed_command(),
             estimates=dict(context.estimates),
             estimate_keys={step.label: step.key for step in plan.steps if step.label in context.estimates},
             software={"tomosaxs": __version__, "python": sys.version.split()[0], **versions()},

@@ -65,7 +65,7 @@ def integrate(calibration: Path, images: tuple[str, ...], **options: Any) -> int
     logging.getLogger("fabio").setLevel(logging.CRITICAL)  # what it cannot read is told in one line, by us
     settings.one_process()
     given = settings.parameters(calibration, **options)
-    shape = settings.frame_shape(given)
+    shape, told_by = settings.frame_shape(given)
     places = ImagePlaces.named(images, options["recursive"])
     folder = settings.output_folder(options["output"], places)
     places.leave_out = settings.no_images(given, folder, places)
@@ -90,7 +90,7 @@ def integrate(calibration: Path, images: tuple[str, ...], **options: Any) -> int
             follower.follow(options["interval"], options["patience"])
         else:
             follower.once()
-        return _end(follower, folder, bool(options["watch"]))
+        return _end(follower, folder, bool(options["watch"]), told_by)
 
 
 def _cores() -> int:
@@ -100,7 +100,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _end(follower: Follower, folder: Path, watched: bool) -> int:
+def _end(follower: Follower, folder: Path, watched: bool, told_by: str) -> int:
     """Write the result, say what came out, and return the exit status."""
     from tomosaxs import InputError
     from tomosaxs_plugins.commands.integrate_settings import shown
@@ -112,18 +112,20 @@ def _end(follower: Follower, folder: Path, watched: bool) -> int:
     for line in left:
         growing.log(line)
     result = follower.write(*left, *(["interrupted: not all images are in it"] if cut_short else []))
-    if result is None and not (watched or cut_short):
-        raise InputError(left[0] if left else "no images were found")
+    if result is None and not (watched or cut_short or growing.files):
+        raise InputError(left[0] if left else f"no images were found in {follower.places}")
     speed = f" ({job.frames / spent:.3g} frames/s)" if job.frames and not watched else ""
     bad = f"; {len(job.bad)} images cannot be used" if job.bad else ""
     total = sum(file.count for file in growing.files.values())
     kept = f", {total - job.frames} taken over" if total > job.frames else ""
-    growing.log(f"{job.frames} curves in {spent:.1f} s{speed}{kept}{bad}")
+    growing.log(f"{job.frames} frames in {spent:.1f} s{speed}{kept}{bad}")
     if result is not None:
         growing.log(f"{'interrupted' if cut_short else 'done'}: {shown(result.path)}, {shown(folder / 'report.html')}")
     if cut_short:
         growing.log("--resume goes on from there")
         return 130
     if not watched and len(job.bad) == len(growing.files):
-        raise InputError("no image could be integrated")
+        why = f" (the {told_by} is for {job.shape[0]} x {job.shape[1]} pixels)" if told_by and job.shape else ""
+        kept = "" if result is not None else f"; the earlier {shown(growing.folder / 'result.nxs')} is kept"
+        raise InputError(f"no image could be integrated{why}{kept}")
     return 0

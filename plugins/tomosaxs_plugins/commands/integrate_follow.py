@@ -48,6 +48,7 @@ class Follower:
         self.started = time.perf_counter()
         self._told = self._written = time.monotonic()
         self._busy = 0.0
+        self._earlier = (self.growing.folder / "result.nxs").is_file()
         self._seen = 0
 
     def once(self) -> None:
@@ -122,9 +123,15 @@ class Follower:
             self.write()
 
     def write(self, *messages: str) -> Any:
-        """Write the result as it is now; return it, or None where there is nothing yet."""
+        """Write the result as it is now; return it, or None where there is nothing yet.
+
+        Without any curve it does not replace an earlier result: a wrong mask must not cost a night's curves.
+        """
         if self.job.made is None or not self.growing.files:
             return None
+        if self._earlier and all(file.problem for file in self.growing.files.values()):
+            return None
+        self._earlier = False
         begun = time.monotonic()
         self._seen = self.job.done
         record = self.growing.record

@@ -56,6 +56,9 @@ class ImagePlaces:
     leave_out: Sequence[Path] = ()
     _orders: dict[Path, Any] = field(default_factory=dict, repr=False)
 
+    def __str__(self) -> str:
+        return ", ".join(str(place.path / place.pattern) for place in self.places)
+
     @classmethod
     def named(cls, texts: Sequence[str], recursive: bool = False, leave_out: Sequence[Path] = ()) -> ImagePlaces:
         """Return the places that texts of the command line name.

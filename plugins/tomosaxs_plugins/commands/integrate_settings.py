@@ -91,16 +91,18 @@ def _of_saxsdog(calibration: Path, with_mask: bool) -> dict[str, Any]:
 
 def told(given: Mapping[str, Any]) -> str:
     """Return the settings in one line, for the log."""
-    texts = [
-        f"{name} {value.name if isinstance(value, Path) else value}"
-        for name, value in given.items()
-        if value is not False and name != "unit"
-    ]
+
+    def text(value: Any) -> Any:
+        return value.name if isinstance(value, Path) else f"{value:.12g}" if isinstance(value, float) else value
+
+    texts = [f"{name} {text(value)}" for name, value in given.items() if value is not False and name != "unit"]
     return ", ".join(texts)
 
 
-def frame_shape(given: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the shape that frames must have: the calibration's, else the mask's; None where neither tells.
+def frame_shape(given: Mapping[str, Any]) -> tuple[tuple[int, int] | None, str]:
+    """Return the shape that frames must have, and which file tells it: the calibration, else the mask.
+
+    Where neither does, the shape is None.
 
     Raises
     ------
@@ -114,7 +116,9 @@ def frame_shape(given: Mapping[str, Any]) -> tuple[int, int] | None:
         except (ValueError, OSError) as error:
             raise InputError(f"mask {given['mask']}: {error}") from None
     known = read_calibration(given["calibration"], mask or _NO_DETECTOR).shape
-    return known if known is not None and known != _NO_DETECTOR else mask
+    if known is not None and known not in (_NO_DETECTOR, mask):
+        return known, f"calibration {given['calibration'].name}"
+    return mask, f"mask {given['mask'].name}" if mask else ""
 
 
 def resumed_shape(growing: GrowingResult, shape: tuple[int, int] | None) -> tuple[int, int] | None:

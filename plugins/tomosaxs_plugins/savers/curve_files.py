@@ -49,17 +49,20 @@ def curves_of(result: Result, saver: str, dataset: str, prefix: str, most: int =
         result.messages.append(f"output {saver}: the result holds no curves, so no file was written")
     for saved in chosen:
         base = prefix or (result.inputs[0].name if result.inputs else saved.name)
-        if len(chosen) > 1:
-            base = f"{base}_{saved.name}"
-        yield from _frames(result, saved, saver, base, most)
+        own = f"_{saved.name}" if len(chosen) > 1 else ""
+        yield from _frames(result, saved, saver, (base, own), most)
 
 
-def _frames(result: Result, saved: SavedDataset, saver: str, base: str, most: int) -> Iterator[tuple[str, Curve]]:
+def _frames(
+    result: Result, saved: SavedDataset, saver: str, name_parts: tuple[str, str], most: int
+) -> Iterator[tuple[str, Curve]]:
+    base, own = name_parts  # own tells the files of several datasets apart
     dataset, axis = saved.dataset, saved.dataset.axes[-1]
     values, sigma = saved.values(), saved.sigma()
     table = values.reshape(-1, axis.size)
     sigmas = None if sigma is None else sigma.reshape(-1, axis.size)
-    names = file_stems(result, dataset.axes[:-1]) or _numbered(base, dataset)
+    stems = [f"{stem}{own}" for stem in file_stems(result, dataset.axes[:-1])]
+    names = stems or _numbered(f"{base}{own}", dataset)
     looked_at: Sequence[int] = range(len(names))
     if most and most < len(names):
         looked_at = np.unique(np.linspace(0, len(names) - 1, most).round().astype(int)).tolist()

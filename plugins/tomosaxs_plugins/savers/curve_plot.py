@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tomosaxs import Param, Result, saver
+from tomosaxs_plugins.curves.curve import Curve
 from tomosaxs_plugins.curves.plot import PlotOptions, plot_curves
 from tomosaxs_plugins.savers.curve_files import check_names, curves_of
 
@@ -33,12 +34,19 @@ def curve_plot(
 ) -> list[Path]:
     """Plot the curves of the result: one picture of some, or one a frame.
 
-    Standard uncertainties are bands. Files of single frames are called as those of the saver chi.
+    Curves over different coordinates (q, azimuth) are plotted apart. Standard uncertainties are bands. Files of single
+    frames are called as those of the saver chi.
     """
     options = PlotOptions(x_scale=x_scale, y_scale=y_scale, title=title or result.title, legend=legend)
     found = curves_of(result, "curve_plot", dataset, prefix, most if together else 0)
     if not together:
         return [plot_curves([curve], folder / f"{name}.{format}", options) for name, curve in found]
-    chosen = [curve for _, curve in found]
+    alike: dict[str, list[Curve]] = {}
+    for _, curve in found:
+        alike.setdefault(curve.x_name, []).append(curve)
     base = prefix or (result.inputs[0].name if result.inputs else "curves")
-    return [plot_curves(chosen, folder / f"{base}_curves.{format}", options)] if chosen else []
+    written = []
+    for name, curves in alike.items():
+        own = f"{base}_{name}_curves" if len(alike) > 1 else f"{base}_curves"
+        written.append(plot_curves(curves, folder / f"{own}.{format}", options))
+    return written

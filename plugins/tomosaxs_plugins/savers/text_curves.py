@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from tomosaxs import InputError, Param, Result, saver
 from tomosaxs_plugins.curves.text import write_text
-from tomosaxs_plugins.savers.curve_files import check_names, curves_of
+from tomosaxs_plugins.savers.curve_files import check_names, curves_of, holds_curves
 
 
 def _check(names: tuple[str, ...], *, dataset: str, prefix: str, **_: Any) -> None:
@@ -30,13 +30,20 @@ def text_curves(
 
     Two comment lines name the curve, its columns and their units. Files are called as those of the saver chi.
 
+    Of several datasets those that are not over q are left out where `units` are asked for.
+
     Raises
     ------
     InputError
-        When `units` are asked for and the curves are not over q.
+        When `units` are asked for and no curves are over q.
     """
-    written = []
+    written, left_out = [], set()
+    over_q = [each for each in result.datasets if holds_curves(each.dataset) and each.dataset.names[-1] == "q"]
+    only_q = units != "as_computed" and not dataset and bool(over_q)
     for name, curve in curves_of(result, "text_curves", dataset, prefix):
+        if only_q and curve.x_name != "q":
+            left_out.add(curve.x_name)
+            continue
         path = folder / f"{name}.dat"
         try:
             shown = curve if units == "as_computed" else curve.in_units(units)
@@ -44,4 +51,7 @@ def text_curves(
             raise InputError(str(error), parameter="units") from None
         write_text(path, shown, leave_out_empty=leave_out_empty)
         written.append(path)
+    if left_out:
+        over = ", ".join(sorted(left_out))
+        result.messages.append(f"output text_curves: curves over {over} are left out: q in {units} was asked for")
     return written
