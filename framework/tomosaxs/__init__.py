@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tomosaxs.errors import InputError, ListError, Problem, StepError, Stop, TomosaxsError, did_you_mean
     from tomosaxs.hookspecs import hookimpl
     from tomosaxs.library import check, plan, run
+    from tomosaxs.memory import empty_block
     from tomosaxs.parameters import InputFile, Param
     from tomosaxs.patterns import (
         AzimuthalProfiles,
@@ -58,6 +59,7 @@ _HOMES = {
     "errors": ("InputError", "ListError", "Problem", "StepError", "Stop", "TomosaxsError", "did_you_mean"),
     "hookspecs": ("hookimpl",),
     "library": ("check", "plan", "run"),
+    "memory": ("empty_block",),
     "parameters": ("InputFile", "Param"),
     "patterns": (
         "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Rows", "Sinograms", "Spectra",
@@ -105,6 +107,6 @@ __all__ = [
     "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
     "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
     "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
-    "did_you_mean",
+    "did_you_mean", "empty_block",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
 ]  # fmt: skip

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs.dataset import Reader, Selection
+from tomosaxs.dataset import Reader, Selection, read_into
+from tomosaxs.memory import empty_block
 
 
 def slice_count(shape: Sequence[int], sliced: Sequence[int]) -> int:
@@ -59,18 +61,26 @@ def read_block(reader: Reader, sliced: Sequence[int], low: int, high: int) -> ND
     """
     shape = reader.shape
     rest = [d for d in range(len(shape)) if d not in sliced]
-    sizes = [shape[d] for d in sliced]
-    parts = []
-    for _, box in boxes(sizes, low, high):
+    sizes, core = [shape[d] for d in sliced], [shape[d] for d in rest]
+    parts = list(boxes(sizes, low, high))
+    if not parts:
+        return np.empty((0, *core), reader.dtype)
+    leading = [*sliced, *rest] == list(range(len(shape)))
+    out = empty_block((high - low, *core), reader.dtype) if len(parts) > 1 else None
+    for start, box in parts:
         selection: list[Selection] = [slice(0, size, 1) for size in shape]
         for dimension, part in zip(sliced, box, strict=True):
             selection[dimension] = part
-        read = reader.read(tuple(selection))
-        ordered = np.transpose(read, [*sliced, *rest])
-        parts.append(ordered.reshape(-1, *(shape[d] for d in rest)))
-    if not parts:
-        return np.empty((0, *(shape[d] for d in rest)), reader.dtype)
-    return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
+        if out is None:
+            read = np.transpose(reader.read(tuple(selection)), [*sliced, *rest])
+            return np.ascontiguousarray(read.reshape(-1, *core))
+        lengths = [part.stop - part.start for part in box]
+        target = out[start : start + math.prod(lengths)]
+        if leading:  # in storage order: straight to its place
+            read_into(reader, tuple(selection), target.reshape(*lengths, *core))
+        else:
+            target[...] = np.transpose(reader.read(tuple(selection)), [*sliced, *rest]).reshape(-1, *core)
+    return out if out is not None else np.empty((0, *core), reader.dtype)
 
 
 def write_block(target: NDArray[Any], sliced: Sequence[int], low: int, block: NDArray[Any]) -> None:

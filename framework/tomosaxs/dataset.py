@@ -70,7 +70,8 @@ class Axis:
 class Reader(Protocol):
     """Anything that can be read in parts: an array, an HDF5 dataset, a stored result.
 
-    A reader may have two attributes more: ``compressed`` (bool: chunks are decoded whole to read a part) and
+    A reader may have a method ``read_into(selection, out)`` that writes into an array instead of returning one, and two
+    attributes more: ``compressed`` (bool: chunks are decoded whole to read a part) and
     ``notes`` (dict of text to count: what the user should know of what was read, for instance damaged frames;
     ``{count}`` in the text stands for the sum). The runner takes the notes into log and report.
     """
@@ -133,11 +134,26 @@ class CroppedReader:
 
     def read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
         """Return a part of the part."""
-        composed = tuple(
+        return self.whole.read(self._composed(selection))
+
+    def read_into(self, selection: tuple[Selection, ...], out: NDArray[Any]) -> None:
+        """Write a part of the part into `out`."""
+        read_into(self.whole, self._composed(selection), out)
+
+    def _composed(self, selection: tuple[Selection, ...]) -> tuple[Selection, ...]:
+        return tuple(
             compose(size, crop, chosen)
             for size, crop, chosen in zip(self.whole.shape, self.crop, selection, strict=True)
         )
-        return self.whole.read(composed)
+
+
+def read_into(reader: Reader, selection: tuple[Selection, ...], out: NDArray[Any]) -> None:
+    """Write the selected part into `out`, contiguous; without a detour where the reader can (``read_into``)."""
+    direct = getattr(reader, "read_into", None)
+    if direct is None:
+        out[...] = reader.read(selection)
+    else:
+        direct(selection, out)
 
 
 def _innermost(reader: Reader) -> Any:

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import InputError, Selection
+from tomosaxs import InputError, Selection, empty_block
 from tomosaxs_plugins.loaders.chunks import Damage, in_threads, read_exactly, take
 from tomosaxs_plugins.loaders.chunks_filters import Room
 from tomosaxs_plugins.loaders.gaps import fill_value
-from tomosaxs_plugins.loaders.rooms import room
 from tomosaxs_plugins.loaders.tiff_layout import NotTiff, tiff_pages
 from tomosaxs_plugins.loaders.whole_files import why_not_whole
 
@@ -132,7 +131,7 @@ class ImageReader:
         wanted = take(self.where, selection[:-2])
         places = wanted.reshape(-1, 2).tolist()
         rows, columns = (np.arange(size)[each] for size, each in zip(self.core, selection[-2:], strict=True))
-        out = room((len(places), len(rows), len(columns)), self.dtype)
+        out = empty_block((len(places), len(rows), len(columns)), self.dtype)
 
         def work(number: int, own: Room) -> Damage | None:
             file, frame = places[number]

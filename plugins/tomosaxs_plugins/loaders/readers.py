@@ -13,12 +13,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import InputError, Selection
+from tomosaxs import InputError, Selection, empty_block
 from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_hdf5, put
 from tomosaxs_plugins.loaders.chunks_virtual import Virtual, virtual
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number
-from tomosaxs_plugins.loaders.rooms import room
 
 _LISTED = 20
 """Damaged frames that are named one by one."""
@@ -130,11 +129,41 @@ class HDF5Reader:
         try:
             return self._read(selection)
         except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"{self.file.path}: {self.dataset.name} cannot be read; the file is truncated or damaged ({error})"
-            ) from None
+            raise self._unreadable(error) from None
 
     def _read(self, selection: tuple[Selection, ...]) -> NDArray[Any]:
+        chosen = self._chosen(selection)
+        counts = tuple(_length(c) if isinstance(c, slice) else len(c) for c in chosen)
+        if self.flat_image:
+            image = np.empty((1, *counts[1:]), self.dtype)
+            self._fill(image[0], chosen[1:])
+            return image if counts[0] else image[:0]
+        out = empty_block(counts, self.dtype)
+        self._fill(out, chosen)
+        return out
+
+    def read_into(self, selection: tuple[Selection, ...], out: NDArray[Any]) -> None:
+        """Write the selected part into `out`, which is contiguous and of the machine's byte order.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        if self.flat_image:
+            out[...] = self.read(selection)
+            return
+        try:
+            self._fill(out, self._chosen(selection))
+        except (OSError, RuntimeError) as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> InputError:
+        place = f"{self.file.path}: {self.dataset.name}"
+        return InputError(f"{place} cannot be read; the file is truncated or damaged ({error})")
+
+    def _chosen(self, selection: tuple[Selection, ...]) -> list[slice | NDArray[np.intp]]:
+        """Return what is read of every axis of the stored dataset."""
         first = selection[0]
         if self.frames is not None:
             first = self.frames[first]
@@ -143,14 +172,7 @@ class HDF5Reader:
         for size, each in zip(whole, (first, *selection[1:]), strict=True):
             made = as_slice(size, each)
             chosen.append(np.asarray(each, dtype=np.intp) if made is None else made)
-        counts = tuple(_length(c) if isinstance(c, slice) else len(c) for c in chosen)
-        if self.flat_image:
-            image = np.empty((1, *counts[1:]), self.dtype)
-            self._fill(image[0], chosen[1:])
-            return image if counts[0] else image[:0]
-        out = room(counts, self.dtype)
-        self._fill(out, chosen)
-        return out
+        return chosen
 
     def _fill(self, out: NDArray[Any], chosen: Sequence[slice | NDArray[np.intp]]) -> None:
         """Fill `out`, by several threads where that is possible."""

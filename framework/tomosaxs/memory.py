@@ -20,7 +20,7 @@ _kept: list[NDArray[np.uint8]] = []
 _lock = threading.Lock()
 
 
-def room(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+def empty_block(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     """Return an array of any contents, in memory that an earlier block used where nobody holds that block any more.
 
     What holds an array or any view of it holds its memory: it is given away again only after the last one is gone.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tomosaxs_plugins.loaders import rooms
-from tomosaxs_plugins.loaders.rooms import room
+import tomosaxs.memory as rooms
+from tomosaxs import empty_block as room
 
 
 @pytest.fixture(autouse=True)
