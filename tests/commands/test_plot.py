@@ -207,3 +207,19 @@ def test_curves_over_different_coordinates_are_not_mixed(tmp_path):
 def test_the_first_of_many_names(tmp_path):
     figure, _ = lines_of([a_curve(str(n)) for n in range(100)])
     assert len(figure.axes[0].get_legend().get_texts()) == 24
+
+
+def test_files_that_do_not_exist_are_told_with_near_names(files):
+    answer = CliRunner().invoke(plot, ["ome.chi", "-o", "a.png"])
+    assert "ome.chi does not exist (did you mean 'one.chi'" in str(answer.exception)
+
+
+def test_zeros_of_empty_bins_spoil_no_band_on_a_logarithmic_axis():
+    y = np.exp(-Q)
+    y[:5] = 0
+    figure = Figure()
+    draw_curves(figure, [Curve(Q, y, 0.1 * y, "a", "q", "nm^-1")], PlotOptions(y_scale="log"))
+    (band,) = [each for each in figure.axes[0].collections if each.get_paths()]
+    corners = np.concatenate([path.vertices for path in band.get_paths()])
+    assert corners[:, 0].min() == pytest.approx(Q[5])
+    assert corners[:, 1].min() > 0

@@ -125,6 +125,7 @@ def test_normalised_by_several():
 def test_bad_frames_are_flagged_and_told_and_the_others_go_on():
     monitor = np.full((3, 4), 2.0)
     monitor[0, 1], monitor[1, 2], monitor[2, 3] = 0.0, np.nan, -3.0
+    monitor[0, 0] = np.nan  # where nothing was measured: told once
     missing = np.zeros((3, 4), bool)
     missing[0, 0] = True
     dataset = described(np.int32, monitor=monitor, missing=missing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tomosaxs import InputError
+from tomosaxs import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from tomosaxs_plugins.curves.curve import Curve
@@ -65,6 +65,10 @@ def _read(files: tuple[Path, ...], frames: str) -> list[Curve]:
     found: list[Curve] = []
     known = Counter(path.stem for path in files)
     for path in files:
+        if not path.is_file():
+            beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+            kind = "is a folder" if path.is_dir() else f"does not exist{did_you_mean(path.name, beside)}"
+            raise InputError(f"{path} {kind}")
         curves, count = read_curves(path, _numbers(frames), _MOST)
         if known[path.stem] > 1:  # result.nxs of several folders
             curves = [replace(each, name=f"{path.with_suffix('')}: {each.name}") for each in curves]

@@ -156,6 +156,7 @@ def _draw(axes: Any, curve: Curve, colour: Any, options: PlotOptions) -> None:
         if options.y_scale == "log":  # a band that reaches below zero goes to the lower edge
             positive = curve.y[np.isfinite(curve.y) & (curve.y > 0)]
             low = np.maximum(low, 0.01 * float(positive.min()) if positive.size else 0.01)
+            high = np.where(high > low, high, np.nan)  # empty bins that are zeros: a corner at log 0 spoils the band
         axes.fill_between(curve.x, low, high, color=colour, alpha=0.25, linewidth=0)
     # a point between two empty bins is no line: it needs a mark to be seen
     alone = np.isfinite(curve.y) & ~_beside(np.isfinite(curve.y))

@@ -73,7 +73,7 @@ def divisors(scan: Scan, normalise: str | float | list[str | float] | None, bad:
         found = np.broadcast_to(values_of(scan, each).reshape(-1), (number,))
         usable = np.isfinite(found) & (found > 0)
         if bad is not None and not usable.all():
-            bad.tell(scan, ~usable, f"{each} is zero, negative or not a number")
+            bad.tell(scan, ~usable & ~bad.missing(scan), f"{each} is zero, negative or not a number")
         product = product * np.where(usable, found, np.nan)
     return product
 
