@@ -263,7 +263,7 @@ def saver(function: Any = None, **options: Any) -> Any:
     """Make ``f(result: Result, folder: Path, *, parameters) -> list[Path]`` a saver for ``output:``.
 
     ``check(names, **parameters)`` raises `InputError` where it could not save datasets of these names; it is called
-    before anything runs.
+    before anything runs. A rule with an argument ``datasets`` gets their descriptions too, by name.
     """
     return _decorate("saver", function, options)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from handmade_results import curves, result, saved, volume
 
-from tomosaxs import Axis, InputError
-from tomosaxs.declaration import spec_of
+import tomosaxs
+from tomosaxs import Axis, InputError, ListError
 from tomosaxs.result import InputRecord
 from tomosaxs_plugins.curves.chi import read_chi
 from tomosaxs_plugins.curves.text import read_text
@@ -145,14 +145,42 @@ def test_cakes_and_volumes_are_no_curves(tmp_path):
     assert made.messages == ["output chi: the result holds no curves, so no file was written"]
 
 
-@pytest.mark.parametrize(("parameters", "message"), [
-    ({"dataset": "other", "prefix": ""}, "no dataset 'other' is saved; there are curves"),
-    ({"dataset": "", "prefix": "../x"}, "plain file name"),
+LIST = """
+input:
+  map:
+    plugin: array
+    path: map.h5
+    dataset: data
+    axes: [y, x, {last}]
+steps:
+  - plugin: calculate
+    expression: 2 * data
+output:
+  - plugin: {saver}
+{more}
+"""
+
+
+@pytest.mark.parametrize(("saver", "last", "more", "message"), [
+    ("chi", "q", "dataset: other", r"list.yml:13: .*chi.dataset: no dataset 'other' is saved; there are calculate"),
+    ("text_curves", "q", "prefix: ../x", "list.yml:13: .*text_curves.prefix: .*plain file name"),
+    ("chi", "detector_x", "prefix: a", "list.yml:12: .*it writes curves.*; saved is calculate .y, x, detector_x"),
+    ("text_curves", "azimuth", "units: nm^-1", "list.yml:13: .*units nm.-1 are of q; the curves are over azimuth"),
 ])  # fmt: skip
-def test_what_cannot_work_is_refused_before_the_run(parameters, message):
-    for saver in (chi, text_curves):
-        with pytest.raises(InputError, match=message):
-            spec_of(saver).check(("curves",), **parameters)
+def test_what_cannot_work_is_refused_before_the_run(tmp_path, saver, last, more, message):
+    """By the saver's own check, which sees what will be saved."""
+    (tmp_path / "map.h5").touch()
+    text = LIST.format(saver=saver, last=last, more=f"    {more}").replace("plugin: array", "plugin: ./own.py:curves")
+    (tmp_path / "own.py").write_text(
+        "from pathlib import Path\nimport numpy as np\n"
+        "from tomosaxs import ArrayReader, Axis, Dataset, Source, loader\n\n@loader\n"
+        "def curves(path: Path, *, dataset: str, axes: list[str]) -> Source:\n    'Curves.'\n"
+        "    made = (Axis('y', 2), Axis('x', 3), Axis(axes[2], 4, np.arange(4.0), 'nm^-1'))\n"
+        "    return Source(Dataset(made, np.dtype('f4')), ArrayReader(np.ones((2, 3, 4), 'f4')), (path,))\n"
+    )
+    (tmp_path / "list.yml").write_text(text)
+    with pytest.raises(ListError, match=message):
+        tomosaxs.plan(tmp_path / "list.yml")
 
 
 def test_plots(tmp_path):

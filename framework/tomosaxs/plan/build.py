@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -206,12 +207,13 @@ class _Builder:
         node.uncertainty = self._node(f"{node.name}_uncertainty", dataset=described, key=key, values_of=node, **rest)
 
     def _check_savers(self) -> None:
-        """Let the savers object to the names of what they are to save."""
-        names = tuple(node.saved_as for node in self.nodes if node.saved_as)
+        """Let the savers object to what they are to save."""
+        saved = {node.saved_as: node.dataset for node in self.nodes if node.saved_as}
         for output in self.checked.outputs:
             rule = output.spec.check
             if rule is not None:
-                self._guard(output.entry, partial(rule, names, **output.values))
+                more = {"datasets": saved} if "datasets" in inspect.signature(rule).parameters else {}
+                self._guard(output.entry, partial(rule, tuple(saved), **output.values, **more))
 
     def _save(self) -> None:
         """Name what the result holds: steps with ``save: true`` and every last version."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from tomosaxs import Param, Result, saver
+from tomosaxs import Dataset, Param, Result, saver
 from tomosaxs_plugins.curves.chi import write_chi
-from tomosaxs_plugins.savers.curve_files import check_names, curves_of
+from tomosaxs_plugins.savers.curve_files import check_curves, curves_of
 
 
-def _check(names: tuple[str, ...], *, dataset: str, prefix: str, **_: Any) -> None:
-    check_names(names, dataset=dataset, prefix=prefix)
+def _check(names: tuple[str, ...], *, datasets: Mapping[str, Dataset], dataset: str, prefix: str, **_: Any) -> None:
+    check_curves(datasets, dataset, prefix)
 
 
 @saver(check=_check)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +14,21 @@ from tomosaxs_plugins.curves.curve import Curve, unit_name
 _COORDINATES = ("q", "two_theta", "radius", "d_spacing", "azimuth")
 
 
-def check_names(names: tuple[str, ...], *, dataset: str = "", prefix: str = "") -> None:
-    """Refuse a dataset that will not be there and a prefix that is no file name.
+def check_curves(datasets: Mapping[str, Dataset], dataset: str = "", prefix: str = "") -> None:
+    """Refuse a dataset that will not be there or holds no curves, and a prefix that is no file name.
 
     Raises
     ------
     InputError
         With the parameter at fault.
     """
-    if dataset and dataset not in names:
+    if dataset and dataset not in datasets:
         raise InputError(
-            f"no dataset {dataset!r} is saved; there are {', '.join(names) or 'none'}", parameter="dataset"
+            f"no dataset {dataset!r} is saved; there are {', '.join(datasets) or 'none'}", parameter="dataset"
         )
+    if not any(holds_curves(each) for name, each in datasets.items() if dataset in ("", name)):
+        told = ", ".join(f"{name} ({', '.join(each.names)})" for name, each in datasets.items()) or "nothing"
+        raise InputError(f"it writes curves, over q or another coordinate; saved is {told}", parameter="dataset")
     if prefix and Path(prefix).name != prefix:
         raise InputError(f"prefix {prefix!r} must be a plain file name, without folders", parameter="prefix")
 

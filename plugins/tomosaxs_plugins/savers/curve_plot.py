@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tomosaxs import Param, Result, saver
+from tomosaxs import Dataset, Param, Result, saver
 from tomosaxs_plugins.curves.curve import Curve
 from tomosaxs_plugins.curves.plot import PlotOptions, plot_curves
-from tomosaxs_plugins.savers.curve_files import check_names, curves_of
+from tomosaxs_plugins.savers.curve_files import check_curves, curves_of
 
 Scale = Literal["linear", "log", "symlog"]
 
 
-def _check(names: tuple[str, ...], *, dataset: str, prefix: str, **_: Any) -> None:
-    check_names(names, dataset=dataset, prefix=prefix)
+def _check(names: tuple[str, ...], *, datasets: Mapping[str, Dataset], dataset: str, prefix: str, **_: Any) -> None:
+    check_curves(datasets, dataset, prefix)
 
 
 @saver(check=_check)

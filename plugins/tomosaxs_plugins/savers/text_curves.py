@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tomosaxs import InputError, Param, Result, saver
+from tomosaxs import Dataset, InputError, Param, Result, saver
 from tomosaxs_plugins.curves.text import write_text
-from tomosaxs_plugins.savers.curve_files import check_names, curves_of, holds_curves
+from tomosaxs_plugins.savers.curve_files import check_curves, curves_of, holds_curves
 
 
-def _check(names: tuple[str, ...], *, dataset: str, prefix: str, **_: Any) -> None:
-    check_names(names, dataset=dataset, prefix=prefix)
+def _check(
+    names: tuple[str, ...], *, datasets: Mapping[str, Dataset], dataset: str, prefix: str, units: str, **_: Any
+) -> None:
+    check_curves(datasets, dataset, prefix)
+    chosen = [each for name, each in datasets.items() if dataset in ("", name) and holds_curves(each)]
+    if units != "as_computed" and all(each.names[-1] != "q" for each in chosen):
+        axes = ", ".join(sorted({each.names[-1] for each in chosen}))
+        raise InputError(f"units {units} are of q; the curves are over {axes}", parameter="units")
 
 
 @saver(check=_check)
