@@ -84,7 +84,7 @@ def curves(folder: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.floa
         entry = handle[handle.attrs["default"]]
         data = entry[entry.attrs["default"]]
         values = data[data.attrs["signal"]][()]
-        sigma = data[data[data.attrs["signal"]].attrs["uncertainties"]][()]
+        sigma = data["Idev"][()]
         names = [Path(text).name for text in data["file"].asstr()[()]]
     found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     for name in dict.fromkeys(names):

@@ -1,5 +1,6 @@
 """result.nxs: opens on the result, follows its definitions, holds the values and how they came about."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import pytest
 from handmade_results import LIST_TEXT, curves, result, saved, volume
 
 from tomosaxs import Axis, Estimate, InputError
-from tomosaxs.store import Store
+from tomosaxs.store import Store, flush
 from tomosaxs_plugins.savers.nexus import nexus
 from tomosaxs_plugins.savers.nexus_tree import RESERVED
 
@@ -63,6 +64,39 @@ def test_viewers_open_on_the_result(tmp_path, maker, names, options):
     plotted = nexus_module.nxload(str(path)).plottable_data
     assert plotted.nxsignal.shape == expected.shape
     assert [axis.nxname for axis in plotted.nxaxes] == names
+
+
+def with_errors(made):
+    sigma = Store(made.store.file.with_name("sigma.h5"), "/errors")
+    sigma.create(made.dataset.shape, np.dtype(np.float32))
+    mapped = sigma.open("r+")
+    mapped[...] = 0.5
+    flush(mapped)
+    sigma.finish({})
+    return dataclasses.replace(made, uncertainty=sigma)
+
+
+def one_curve(folder):
+    axis = Axis("q", 9, np.linspace(0.1, 5, 9), "nm^-1")
+    return saved(folder, "one", np.ones(9, np.float32), (axis,), label="intensity")
+
+
+@pytest.mark.parametrize("maker", [volume, curves, one_curve])
+def test_viewers_find_the_errors(tmp_path, maker):
+    made = result(tmp_path, with_errors(maker(tmp_path)))
+    path = write(made)
+    shape = made.data.shape
+    silx_io = pytest.importorskip("silx.io")
+    from silx.io import nxdata
+
+    with silx_io.open(str(path)) as handle:
+        found = nxdata.get_default(handle)
+        assert found is not None
+        assert (found.is_valid, found.issues) == (True, [])
+        assert found.errors.shape == shape
+        assert found.errors[(0,) * len(shape)] == 0.5
+    nexus_module = pytest.importorskip("nexusformat.nexus")
+    assert nexus_module.nxload(str(path)).plottable_data.nxerrors.shape == shape
 
 
 def test_the_default_is_the_last_dataset(tmp_path):

@@ -58,13 +58,18 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
 
 
 def _describe_errors(group: h5py.Group, saved: SavedDataset) -> None:
-    """Name the standard uncertainties as viewers look for them: ``errors``, and after the signal ``data_errors``."""
+    """Name the standard uncertainties as viewers look for them: ``errors``, and after the signal ``data_errors``.
+
+    The attribute `uncertainties` of the signal, which NXcanSAS leaves optional, is written for single curves alone:
+    silx takes it for one name an axis, and shows nothing at all where the numbers differ.
+    """
     errors = group["errors"]
     if saved.dataset.units:
         errors.attrs["units"] = clean_text(saved.dataset.units)
     errors.attrs["long_name"] = f"standard uncertainty of {_long_name(saved.dataset.label, saved.dataset.units)}"
     group["data_errors"] = errors
-    group["data"].attrs["uncertainties"] = "errors"
+    if group["data"].ndim == 1:
+        group["data"].attrs["uncertainties"] = "errors"
 
 
 def _interpretation(saved: SavedDataset) -> str:
@@ -111,7 +116,8 @@ def _describe_curves(group: h5py.Group, saved: SavedDataset, names: list[str], u
     if "errors" in group:
         group["Idev"] = group["I_errors"] = group["errors"]
         group["Idev"].attrs["units"] = group["I"].attrs["units"]
-        group["I"].attrs["uncertainties"] = "Idev"
+        if group["I"].ndim == 1:
+            group["I"].attrs["uncertainties"] = "Idev"
     axes = [*names[:-1], "Q"]
     group.attrs["canSAS_class"] = "SASdata"
     group.attrs["signal"] = "I"
