@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,16 @@ def warned(source: Source, **parameters: object) -> list[str]:
 def test_frames_with_nothing_wrong_give_no_warning():
     assert warned(source_of(smooth())) == []
     assert warned(source_of(smooth(), transposed=True)) == []
+
+
+def test_poisson_errors_of_what_is_no_longer_counted():
+    source = source_of(smooth())
+    for changes, wrong in (({}, False), ({"units": "counts/s"}, True), ({"label": "intensity", "units": ""}, True)):
+        dataset = replace(source.dataset, **changes)
+        changed = replace(source, dataset=dataset)
+        told = warned(changed, error_model="poisson")
+        assert any("put poisson_uncertainty before" in text for text in told) == wrong
+        assert warned(changed, error_model="data") == []
 
 
 def test_the_direct_beam_is_seen_in_the_first_middle_or_last_frame(tmp_path: Path):

@@ -25,6 +25,7 @@ _TIMES, _DEVIATIONS = 5.0, 10.0
 def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -> Iterator[str]:
     """Yield warnings about mask and beam centre; the rule ``look=`` of every step that integrates frames.
 
+    Corrected intensities are no counts: their square root is not their uncertainty, which is warned of, too.
     Looks at the first, the middle and the last frame. `range`, `band` and `background` in `unit`, where a step has
     them, say what of the frames it uses.
     """
@@ -32,6 +33,12 @@ def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -
     step = FrameParameters(**{name: value for name, value in parameters.items() if name in own})
     frames = step.frames(dataset)
     static = step.masked_share
+    if parameters.get("error_model") == "poisson" and not _counted(dataset):
+        yield (
+            "error_model poisson takes the values for counts, and these are not "
+            f"({dataset.label or 'values'} in {dataset.units or 'other units'}): "
+            "put poisson_uncertainty before the corrections and take error_model data"
+        )
     if static > MUCH:
         yield f"the mask hides {static:.0%} of the pixels: {step.masked_text}{_polarity(step)}"
     if source is None:
@@ -47,6 +54,11 @@ def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -
     text = _beam(frames.geometry, looked, usable, _used(frames.geometry, frames.shape, parameters))
     if text:
         yield text
+
+
+def _counted(dataset: Dataset) -> bool:
+    """Return whether the values may be counts, as far as the steps before tell."""
+    return dataset.label != "intensity" and "/" not in dataset.units
 
 
 def _polarity(step: FrameParameters) -> str:
