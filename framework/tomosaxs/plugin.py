@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
-from tomosaxs.dataset import Axis
+from tomosaxs.dataset import Axis, Quantity
 from tomosaxs.parameters import Parameters
 from tomosaxs.patterns import Pattern
 
@@ -37,6 +37,8 @@ class Output:
         Auxiliaries that no longer describe the output.
     uncertainty : bool
         Whether the step returns `Uncertain` values.
+    metadata : mapping of str to Quantity or str
+        What is known of the output besides; replaces entries of the input's metadata that have the same names.
     """
 
     axes: tuple[Axis, ...]
@@ -45,6 +47,7 @@ class Output:
     units: str = ""
     drop: tuple[str, ...] = ()
     uncertainty: bool = False
+    metadata: Mapping[str, Quantity | str] = field(default_factory=dict)
 
 
 class Uncertain(NamedTuple):

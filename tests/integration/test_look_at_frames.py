@@ -53,6 +53,32 @@ def test_poisson_errors_of_what_is_no_longer_counted():
         assert warned(changed, error_model="data") == []
 
 
+def test_what_was_corrected_already(tmp_path: Path):
+    """Steps tell what they corrected; an integration that does it again is warned of, others are not."""
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        file["frames"] = smooth()
+    calibration = "{distance: 1.0, beam_centre: [20.5, 30.5], pixel_size: 1.0e-4, wavelength: 1.0e-10}"
+
+    def told(step: str, **more: object) -> list[str]:
+        given = "".join(f"    {name}: {value}\n" for name, value in more.items())
+        (tmp_path / "list.yml").write_text(
+            "input:\n  saxs:\n    plugin: array\n    path: frames.h5\n    dataset: frames\n"
+            f"    axes: [x, detector_y, detector_x]\nsteps:\n{step}    calibration: {calibration}\n"
+            f"  - plugin: azimuthal_integrate\n    calibration: {calibration}\n    bins: 20\n{given}"
+        )
+        return [text for text in tomosaxs.plan(tmp_path / "list.yml").warnings if "does it again" in text]
+
+    step = "  - plugin: solid_angle\n"
+    (text,) = told(step)
+    assert "corrected for solid angle by an earlier step" in text
+    assert told(step, solid_angle="false") == []
+    fused = "  - plugin: frame_corrections\n    count_time: 1.0\n    incident: 1.0\n    transmission: 1.0\n"
+    assert told(fused) == []
+    fused += "    solid_angle: true\n    horizontal: 0.9\n"
+    (text,) = told(fused, polarization=0.8)
+    assert "solid angle and polarisation" in text
+
+
 def test_the_direct_beam_is_seen_in_the_first_middle_or_last_frame(tmp_path: Path):
     for number in (0, 2, 5):
         frames = smooth()

@@ -107,6 +107,7 @@ def _output(spec: PluginSpec, first: Dataset, core: tuple[str, ...] | None, patt
         units=described.units,
         auxiliaries=auxiliaries,
         uncertainty=described.uncertainty,
+        metadata={**first.metadata, **described.metadata},
     )
 
 

@@ -143,7 +143,10 @@ class RunRecord:
             except Exception as error:  # a saver may fail in any way: named, with its place
                 kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
                 place = where_in(out.spec.file, error)
-                raise StepError(f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}") from error
+                raise StepError(
+                    f"output (plugin {out.spec.name}), rank 0: {kind}{error}{place}; what was computed is kept: "
+                    "mend the output and run again with --resume"
+                ) from error
         _check_files(files)
         extra = sections_of(self.context.hooks.report, self.context.plan, result)
         write_report(result, parts / "report.html", plan_text=describe(self.context.plan), extra=extra)

@@ -14,6 +14,7 @@ from tomosaxs_plugins.integration import masks
 from tomosaxs_plugins.integration.frames import FrameParameters
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 from tomosaxs_plugins.integration.radial import radial_coordinate
+from tomosaxs_plugins.scattering.per_point import corrections_of
 
 MUCH = 0.6
 """Share of masked pixels above which a mask is doubted."""
@@ -39,6 +40,12 @@ def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -
             f"({dataset.label or 'values'} in {dataset.units or 'other units'}): "
             "put poisson_uncertainty before the corrections and take error_model data"
         )
+    twice = _corrected_twice(dataset, step)
+    if twice:
+        yield (
+            f"the frames were corrected for {' and '.join(twice)} by an earlier step, and this one does it again: "
+            "leave it out in one of them"
+        )
     if static > MUCH:
         yield f"the mask hides {static:.0%} of the pixels: {step.masked_text}{_polarity(step)}"
     if source is None:
@@ -59,6 +66,17 @@ def look_at_frames(dataset: Dataset, source: Source | None, **parameters: Any) -
 def _counted(dataset: Dataset) -> bool:
     """Return whether the values may be counts, as far as the steps before tell."""
     return dataset.label != "intensity" and "/" not in dataset.units
+
+
+def _corrected_twice(dataset: Dataset, step: FrameParameters) -> list[str]:
+    asked = {
+        "solid angle": step.solid_angle,
+        "polarisation": step.polarization is not None,
+        "flat field": step.flat is not None,
+        "dark current": step.dark is not None,
+        "angular efficiency": step.sensor_thickness is not None,
+    }
+    return [name for name in corrections_of(dataset) if asked.get(name)]
 
 
 def _polarity(step: FrameParameters) -> str:

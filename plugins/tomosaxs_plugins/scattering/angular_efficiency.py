@@ -43,7 +43,7 @@ def _check(data: Dataset, *, attenuation: Any, thickness: Any, calibration: Any,
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, core=True)
+    return like(data, core=True, corrected=("angular efficiency",))
 
 
 @plugin(

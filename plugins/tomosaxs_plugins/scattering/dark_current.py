@@ -28,7 +28,7 @@ def _check(
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, core=True)
+    return like(data, core=True, corrected=("dark current",))
 
 
 @plugin(name="dark_current", shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True)

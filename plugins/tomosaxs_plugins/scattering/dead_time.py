@@ -14,7 +14,7 @@ def _check(data: Dataset, *, count_time: float | str | None, **_: Any) -> None:
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data)
+    return like(data, corrected=("dead time",))
 
 
 @plugin(

@@ -35,7 +35,7 @@ def _check(data: Dataset, *, flat: Any, scale: str) -> None:
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, core=True)
+    return like(data, core=True, corrected=("flat field",))
 
 
 @plugin(name="flat_field", shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)

@@ -16,7 +16,7 @@ def _check(data: Dataset, *, incident: Any, transmission: Any, transmitted: Any,
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, label="intensity", units="")
+    return like(data, label="intensity", units="", corrected=("flux", "transmission"))
 
 
 @plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)

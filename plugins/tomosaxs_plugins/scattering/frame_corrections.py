@@ -36,8 +36,17 @@ def _check(data: Dataset, **given: Any) -> None:
     PixelAngles(data, given["calibration"], given["crop_offset"])
 
 
-def _shape(data: Dataset, *, thickness: Any, **_: Any) -> Output:
-    return like(data, core=True, label="intensity", units="" if thickness == 1.0 else "1/m")
+def _shape(data: Dataset, *, thickness: Any, **given: Any) -> Output:
+    made = {
+        "dead time": given["dead_time"],
+        "dark current": given["dark_rate"],
+        "flat field": given["flat"],
+        "angular efficiency": given["sensor_thickness"],
+        "solid angle": given["solid_angle"],
+        "polarisation": given["horizontal"] is not None,
+    }
+    corrected = ("flux", "transmission", "self absorption", *(name for name, done in made.items() if done))
+    return like(data, core=True, label="intensity", units="" if thickness == 1.0 else "1/m", corrected=corrected)
 
 
 @plugin(

@@ -88,17 +88,34 @@ def _factor(given: str, wanted: str, parameter: str, name: str) -> float:
         raise InputError(f"{name!r}: {error}", parameter=parameter) from None
 
 
+CORRECTED = "corrected_for"
+"""Metadata of frames: the corrections that were made, so that none is made twice unnoticed."""
+
+
 def like(
-    dataset: Dataset, *others: Dataset, core: bool = False, label: str | None = None, units: str | None = None
+    dataset: Dataset,
+    *others: Dataset,
+    core: bool = False,
+    label: str | None = None,
+    units: str | None = None,
+    corrected: tuple[str, ...] = (),
 ) -> Output:
     """Return the output of a correction: the axes of the input, float64 where that is, else float32.
 
-    It has uncertainties where one of the inputs has.
+    It has uncertainties where one of the inputs has. `corrected` are the names of the corrections.
     """
     axes = (dataset.axis("detector_y"), dataset.axis("detector_x")) if core else ()
     dtype = "float64" if dataset.dtype == np.float64 else "float32"
     label, units = dataset.label if label is None else label, dataset.units if units is None else units
-    return Output(axes, dtype, label, units, uncertainty=any(each.uncertainty for each in (dataset, *others)))
+    sigma = any(each.uncertainty for each in (dataset, *others))
+    known = {CORRECTED: ", ".join([*corrections_of(dataset), *corrected])} if corrected else {}
+    return Output(axes, dtype, label, units, uncertainty=sigma, metadata=known)
+
+
+def corrections_of(dataset: Dataset) -> list[str]:
+    """Return the names of the corrections that earlier steps made."""
+    found = dataset.metadata.get(CORRECTED, "")
+    return [name for name in found.split(", ") if name] if isinstance(found, str) else []
 
 
 def variance(scan: Scan, number: int = 0) -> NDArray[Any] | None:

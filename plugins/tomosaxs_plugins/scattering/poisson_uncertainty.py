@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from tomosaxs_plugins.scattering.per_point import like, uncertain, usable
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    described = like(data)
-    return Output((), described.dtype, described.label, described.units, uncertainty=True)
+    return replace(like(data), uncertainty=True)
 
 
 @plugin(shape=_shape, memory=3.0, cite="10.1088/0953-8984/25/38/383201", uncertainty=True)

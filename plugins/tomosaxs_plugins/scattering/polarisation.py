@@ -20,7 +20,7 @@ def _check(data: Dataset, *, horizontal: Any, calibration: Any, crop_offset: Any
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, core=True)
+    return like(data, core=True, corrected=("polarisation",))
 
 
 @plugin(

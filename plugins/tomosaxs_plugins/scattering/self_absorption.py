@@ -25,7 +25,7 @@ def _check(
 
 
 def _shape(data: Dataset, **_: Any) -> Output:
-    return like(data, core=True)
+    return like(data, core=True, corrected=("self absorption",))
 
 
 @plugin(

@@ -20,7 +20,8 @@ def _check(data: Dataset, *, absolute: bool, calibration: Any, crop_offset: Any)
 
 
 def _shape(data: Dataset, *, absolute: bool, **_: Any) -> Output:
-    return like(data, core=True, units=f"{data.units or '1'}/sr" if absolute else None)
+    units = f"{data.units or '1'}/sr" if absolute else None
+    return like(data, core=True, units=units, corrected=("solid angle",))
 
 
 @plugin(
