@@ -187,6 +187,12 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
             f"| {name} | {middle[name]:.3f} | {min(values):.3f} | {1e3 / middle[name]:.0f} | "
             f"{middle['pyFAI and h5py'] / middle[name]:.1f} x | {middle['reading alone'] / middle[name]:.2f} |"
         )
+    few, many = middle["our list"] * sizes["few"], middle["our list, four times the frames"] * sizes["many"]
+    further = (many - few) / (sizes["many"] - sizes["few"])
+    print(
+        f"\nOur list takes {(few - further * sizes['few']) / 1e3:.1f} s for no frame; a further frame {further:.2f} ms: "
+        f"{middle['pyFAI and h5py'] / further:.1f} x pyFAI, {middle['reading alone'] / further:.2f} of reading alone."
+    )
 
 
 if __name__ == "__main__":
