@@ -190,7 +190,7 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
     few, many = middle["our list"] * sizes["few"], middle["our list, four times the frames"] * sizes["many"]
     further = (many - few) / (sizes["many"] - sizes["few"])
     print(
-        f"\nOur list takes {(few - further * sizes['few']) / 1e3:.1f} s for no frame; a further frame {further:.2f} ms: "
+        f"\nOur list takes {(few - further * sizes['few']) / 1e3:.1f} s for no frame, a further one {further:.2f} ms: "
         f"{middle['pyFAI and h5py'] / further:.1f} x pyFAI, {middle['reading alone'] / further:.2f} of reading alone."
     )
 
