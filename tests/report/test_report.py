@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import h5py
@@ -99,6 +100,16 @@ def test_verdict(tmp_path):
     assert verdict(made)["doubtful"]
     assert verdict(made)["line"].startswith("Done, but in doubt")
     assert verdict(made)["warnings"][0].startswith("axis: low confidence (0.20)")
+
+
+def test_what_a_loader_warns_of_is_in_the_verdict(tmp_path):
+    """What it merely recognised is not."""
+    made = result(tmp_path, volume(tmp_path))
+    (first, *_) = made.inputs
+    told = (*first.messages, "WARNING: 3 files are left out")
+    made.inputs = [replace(first, messages=told)]
+    assert verdict(made)["warnings"] == [f"{first.name}: 3 files are left out"]
+    assert not verdict(made)["well"]
 
 
 @pytest.mark.parametrize(("estimate", "text"), [

@@ -34,7 +34,11 @@ def _pass(plan: Plan, one: Pass) -> list[str]:
     lines.extend(f"  reads {_name(node)}" for node in one.reads)
     lines.extend(_step(one, step) for step in one.all_steps)
     for node in one.stores:
-        where = f"result.nxs ({node.saved_as})" if node.saved_as else "the work folder, for a later pass"
+        where = (
+            f"result.nxs ({node.in_result.removesuffix('/data')})"
+            if node.in_result
+            else "the work folder, for a later pass"
+        )
         lines.append(f"  writes {node.name} to {where}, {_size(node.dataset.nbytes)}")
     return lines
 

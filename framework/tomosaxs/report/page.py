@@ -18,6 +18,8 @@ from tomosaxs.report.views import view_of
 from tomosaxs.result import Result, StepRecord
 
 LOW_CONFIDENCE = 0.5
+_LOUD = "WARNING: "
+"""How a loader begins a message that is to be seen before the result is used."""
 
 
 def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[tuple[str, str]] = ()) -> None:
@@ -81,7 +83,13 @@ def verdict(result: Result) -> dict[str, Any]:
         for name, estimate in result.estimates.items()
         if estimate.confidence < LOW_CONFIDENCE
     ]
-    warnings = doubtful + [message for message in result.messages if message not in known]
+    loud = [
+        f"{each.name}: {message.removeprefix(_LOUD)}"
+        for each in result.inputs
+        for message in each.messages
+        if message.startswith(_LOUD)
+    ]
+    warnings = doubtful + loud + [message for message in result.messages if message not in known]
     made = [f"{saved.name} ({' × '.join(map(str, saved.dataset.shape))})" for saved in reversed(result.datasets)]
     found = [f"{name} = {value_text(estimate)}" for name, estimate in result.estimates.items()]
     head = "Done, but in doubt" if doubtful else "Done"
