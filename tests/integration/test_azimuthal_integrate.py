@@ -304,3 +304,33 @@ def test_the_shipped_list_on_a_measured_raster_scan(shared: Path):
     assert np.nanmax(counts) < 1047 * 1.01
     # every frame has its own curve
     assert len({curve.tobytes() for curve in curves}) == 8
+
+
+def test_frames_with_spoilt_pixels_are_named_and_the_others_not():
+    """Gaps that all frames have are nothing to tell; a saturated patch in one frame is."""
+    dataset = described(np.int32)
+    frames = frames_of(dataset)
+    frames[:, 10] = -1  # a gap that no mask hides
+    before = integrated(dataset, frames)
+    frames[7, 20:28, 30:38] = np.iinfo(np.int32).max
+    frames[3, 5, 5] = -7  # one pixel alone is not worth a line
+    scan = scan_of(dataset)
+    step = AzimuthalIntegrate(bins=20)
+    step.setup(dataset)
+    curves = step(frames, scan)
+    others = [number for number in range(12) if number not in (3, 7)]
+    assert np.array_equal(curves[others], before[others], equal_nan=True)
+    assert scan.notes == {
+        "{count} frames have more negative, saturated or not finite pixels than usual: these pixels are left out": 1,
+        "more negative, saturated or not finite pixels than usual: frame at rotation_angle 1, y 0, x 1": 1,
+    }
+    assert np.nanmax(curves[7]) < 100
+
+
+def integrated(dataset: Dataset, frames: np.ndarray) -> np.ndarray:
+    step = AzimuthalIntegrate(bins=20)
+    step.setup(dataset)
+    scan = scan_of(dataset)
+    curves = step(frames, scan)
+    assert not scan.notes
+    return curves

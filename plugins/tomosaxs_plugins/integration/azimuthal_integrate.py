@@ -142,7 +142,8 @@ class AzimuthalIntegrate(FrameParameters):
     several bins share makes them vary together: take splitting ``no`` where bins must be independent.
 
     A frame that was not measured, has no usable pixel or no usable value to normalise by becomes NaN; the others go
-    on, and log and report count the bad ones and name the first few.
+    on, and log and report count the bad ones and name the first few; so they do with frames that have clearly more
+    negative, saturated or not finite pixels than the others.
 
     Without `calibration` the geometry is the one the scan's own file states, for a detector square to the
     beam. A crop of the loader is taken into account; `crop_offset` is for frames that were already cropped
@@ -203,10 +204,12 @@ class AzimuthalIntegrate(FrameParameters):
         self.tell_mask(scan)
         from_data = resolved_error_model(self.error_model, scan.dataset) == "data"
         given = (data, scan.uncertainty) if from_data else (data,)
-        curves, sigmas = self._engine.integrate(*given)
+        counting = getattr(self._engine, "integrate_and_count", None)  # not every library tells
+        curves, sigmas, unusable = counting(*given) if counting else (*self._engine.integrate(*given), None)
         factor = 1.0 / divisors(scan, self.normalise, self._bad)
         factor[self._bad.missing(scan)] = np.nan
         self._bad.without_curve(scan, curves)
+        self._bad.with_fewer_pixels(scan, curves, unusable)
         curves = (curves * factor[:, None]).astype(curves.dtype)
         return curves, None if sigmas is None else (sigmas * factor[:, None]).astype(curves.dtype)
 

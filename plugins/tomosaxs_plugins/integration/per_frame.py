@@ -14,6 +14,7 @@ from tomosaxs_plugins.scattering.per_point import check_values, values_of
 Floats = NDArray[np.float64]
 _NAMED = 5  # frames whose place is told; of the others only the number
 _CORE = ("detector_y", "detector_x")
+_SOME = 20  # shares of pixels in bins (some ten pixels) that a frame may lack without being named
 
 
 def divisor_list(normalise: str | float | list[str | float] | None) -> list[str | float]:
@@ -83,12 +84,16 @@ class BadFrames:
 
     def __init__(self) -> None:
         self._named: dict[str, int] = {}
+        self._usual: int | None = None
 
     def tell(self, scan: Scan, bad: NDArray[np.bool_], reason: str) -> None:
         """Note the frames of this block where `bad` (n,) is True."""
         if not bad.any():
             return
         scan.note(f"{{count}} frames give NaN, the others go on: {reason}", int(np.count_nonzero(bad)))
+        self._name(scan, bad, reason)
+
+    def _name(self, scan: Scan, bad: NDArray[np.bool_], reason: str) -> None:
         for at in np.flatnonzero(bad):
             if self._named.get(reason, 0) >= _NAMED:
                 return
@@ -109,6 +114,24 @@ class BadFrames:
         absent = self.missing(scan)
         self.tell(scan, absent, "not measured")
         self.tell(scan, empty & ~absent, "no usable pixel")
+
+    def with_fewer_pixels(self, scan: Scan, values: NDArray[Any], unusable: NDArray[np.int64] | None) -> None:
+        """Note frames with clearly more unusable values than usual; gaps that no mask hides are the same in all.
+
+        What is usual is the least of the first frames that came, of which some value came out.
+        """
+        if unusable is None:
+            return
+        there = np.isfinite(values.reshape(len(values), -1)).any(axis=1) & ~self.missing(scan)
+        if self._usual is None:
+            self._usual = int(unusable[there].min()) if there.any() else None
+        if self._usual is None:
+            return
+        reason = "more negative, saturated or not finite pixels than usual"
+        bad = there & (unusable > self._usual + _SOME)
+        if bad.any():
+            scan.note(f"{{count}} frames have {reason}: these pixels are left out", int(np.count_nonzero(bad)))
+            self._name(scan, bad, reason)
 
 
 def place(scan: Scan, at: int) -> str:

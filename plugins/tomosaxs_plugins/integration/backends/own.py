@@ -44,11 +44,19 @@ class OwnBackend:
         self, frames: NDArray[Any], uncertainties: NDArray[Any] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Return curves (n, bins) and their standard uncertainties, of frames (n, rows, columns)."""
+        return self.integrate_and_count(frames, uncertainties)[:2]
+
+    def integrate_and_count(
+        self, frames: NDArray[Any], uncertainties: NDArray[Any] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.int64]]:
+        """Return what `integrate` does, and (n,) how many shares of pixels in bins unusable values cost."""
         settings, lookup = self._settings, self._lookup
         if settings is None or lookup is None:
             raise RuntimeError("setup has to be called before integrate")
         given = settings.frames
-        return integrate(
+        unusable = np.zeros(len(frames), dtype=np.int64)
+        curves, sigmas = integrate(
             lookup, frames, errors=self._errors, uncertainties=uncertainties, below=given.below, above=given.above,
-            gaps=given.gaps, threads=thread_count(), dtype=np.float32,
+            gaps=given.gaps, threads=thread_count(), dtype=np.float32, unusable=unusable,
         )  # fmt: skip
+        return curves, sigmas, unusable

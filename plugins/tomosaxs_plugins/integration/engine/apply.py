@@ -52,6 +52,7 @@ def integrate(
     gaps: bool = True,
     threads: int = 1,
     dtype: DTypeLike = np.float64,
+    unusable: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Integrate frames.
 
@@ -74,6 +75,8 @@ def integrate(
         Eight frames go to a thread at a time.
     dtype : dtype
         Of the result.
+    unusable : (n,) int64 array, optional
+        Receives, of every frame, how many shares of pixels in bins its unusable values cost.
 
     Returns
     -------
@@ -124,6 +127,8 @@ def integrate(
         _accumulate(*given_sums)
         bins = lookup.norm, lookup.entries
         _divide(*bins, lookup.dark_sum, signal, loss, lost, end - begin, curves[begin:end])
+        if unusable is not None:
+            unusable[begin:end] = lost.sum(axis=0)[: end - begin]
         if sigmas is None:
             return
         constant, slope = lookup.dark_variance_sum, model.slope if model.kind == "counts" else 1.0
