@@ -147,6 +147,8 @@ def test_bad_frames_are_flagged_and_told_and_the_others_go_on():
         "not measured: frame at y 0, x 0": 1,
         "{count} frames give NaN, the others go on: no usable pixel": 1,
         "no usable pixel: frame at y 1, x 0": 1,
+        "{count} frames have more negative, saturated or not finite pixels than usual: these pixels are left out": 1,
+        "more negative, saturated or not finite pixels than usual: frame at y 1, x 1": 1,
     }
     clean = run(described(np.int32), np.abs(frames), bins=30)[0]
     assert np.array_equal(curves[2] * 2, clean[2], equal_nan=True)

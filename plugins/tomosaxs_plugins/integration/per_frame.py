@@ -120,7 +120,7 @@ class BadFrames:
 
         What is usual is the least of the first frames that came, of which some value came out.
         """
-        if unusable is None:
+        if unusable is None or len(unusable) != len(scan.index):  # a frame tried by itself
             return
         there = np.isfinite(values.reshape(len(values), -1)).any(axis=1) & ~self.missing(scan)
         if self._usual is None:
