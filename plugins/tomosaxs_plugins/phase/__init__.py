@@ -1,0 +1,1 @@
+"""Phase retrieval and what goes with it."""

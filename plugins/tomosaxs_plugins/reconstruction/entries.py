@@ -1,0 +1,41 @@
+"""Index of the reconstruction: names, places and one line each; imports nothing heavy."""
+
+from __future__ import annotations
+
+from tomosaxs import BackendEntry, PluginEntry
+
+PLUGINS: tuple[PluginEntry, ...] = (
+    PluginEntry(
+        "reconstruct",
+        "tomosaxs_plugins.reconstruction.reconstruct:reconstruct",
+        "Reconstruct slices from sinograms with the backend that the list names.",
+        words="FBP filtered backprojection gridrec SIRT CGLS tomography astra tomopy volume",
+    ),
+)
+
+BACKENDS: tuple[BackendEntry, ...] = (
+    BackendEntry(
+        "tomosaxs",
+        "reconstruct",
+        "tomosaxs_plugins.reconstruction.backends.own:backend",
+        "Our own filtered backprojection on the CPU.",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+    ),
+    BackendEntry(
+        "astra",
+        "reconstruct",
+        "tomosaxs_plugins.reconstruction.backends.astra:backend",
+        "ASTRA toolbox: FBP, SIRT, CGLS on the CPU, and on a GPU where there is one.",
+        needs=("astra", "scipy"),
+        install="pip install 'tomosaxs[astra]'",
+    ),
+    BackendEntry(
+        "tomopy",
+        "reconstruct",
+        "tomosaxs_plugins.reconstruction.backends.tomopy:backend",
+        "TomoPy: gridrec on the CPU.",
+        needs=("tomopy", "scipy"),
+        install="conda install -c conda-forge tomopy",
+    ),
+)

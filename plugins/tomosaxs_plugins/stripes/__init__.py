@@ -1,0 +1,1 @@
+"""Removal of stripes in sinograms, which become rings in slices."""
