@@ -34,6 +34,8 @@ class Axis:
         Position of every entry in the full, uncropped axis; default 0 .. size - 1.
     full_size : int, optional
         Size of the full, uncropped axis.
+    binning : int, optional
+        How many entries of the full axis one entry is the mean of; `index` is the place of the first of them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Axis:
     units: str = ""
     index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     full_size: int = 0
+    binning: int = 1
 
     def __post_init__(self) -> None:
         if len(self.index) == 0:
@@ -54,6 +57,18 @@ class Axis:
             raise InputError(f"axis {self.name}: {len(self.values)} values for {self.size} entries")
         if len(self.index) != self.size:
             raise InputError(f"axis {self.name}: {len(self.index)} positions for {self.size} entries")
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """(size,) places of the entries in the full, unbinned axis, in 0-based pixel centres."""
+        return self.index + (self.binning - 1) / 2
+
+    @property
+    def pitch(self) -> float:
+        """Distance of neighbouring entries in entries of the full axis: 1 unless binned or taken with a step."""
+        if self.size < 2:
+            return float(self.binning)
+        return float(self.index[-1] - self.index[0]) / (self.size - 1)
 
     def select(self, selection: Selection) -> Axis:
         """Return the part of the axis that `selection` takes; positions stay absolute."""

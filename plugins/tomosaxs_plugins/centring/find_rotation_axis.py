@@ -91,8 +91,8 @@ class FindRotationAxis:
     def update(self, data: Sinograms, scan: Scan) -> None:
         """Judge each sinogram of a tile; keep the middle one for the picture."""
         columns = scan.axis(_columns(scan.dataset))
-        step = float(columns.index[1] - columns.index[0]) if columns.size > 1 else 1.0
-        self.geometry = [float(columns.index[0]), step]
+        step = columns.pitch
+        self.geometry = [float(columns.centres[0]), step]
         positions = scan.positions
         everything = scan.axis(scan.sliced[0]).index if scan.sliced else positions
         limits = self.search

@@ -38,7 +38,9 @@ def pixel_size(data: Dataset) -> float | None:
         step = abs(float(axis.values[-1] - axis.values[0])) / (axis.size - 1)
         return convert_units(step, axis.units, "m") if step > 0 else None
     found = data.quantity("pixel_size_x")
-    return convert_units(found.value, found.units, "m") if found is not None and axis.name == "detector_x" else None
+    if found is None or axis.name != "detector_x":
+        return None
+    return convert_units(found.value, found.units, "m") * axis.pitch
 
 
 def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
@@ -161,8 +163,7 @@ def reconstruct(
     A. C. Kak and M. Slaney, Principles of computerized tomographic imaging (10.1137/1.9780898719277).
     """
     columns = _columns(scan.dataset)
-    step = int(columns.index[1] - columns.index[0]) if columns.size > 1 else 1
-    axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.index[0])) / step
+    axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.centres[0])) / columns.pitch
     if not 0 <= axis <= columns.size - 1:
         last = int(columns.index[-1])
         raise InputError(
