@@ -22,6 +22,7 @@ from tomosaxs import (
 )
 from tomosaxs import convert as convert_units
 from tomosaxs_plugins.reconstruction.angles import coverage_warning
+from tomosaxs_plugins.reconstruction.excluded import kept_angles
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -50,6 +51,7 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
         raise InputError("the rotation angles are not known; give them in the input")
     if angles.size < 2:
         raise InputError(f"{angles.size} projection is too few to reconstruct from")
+    kept_angles(angles, parameters["exclude"])
     if len(np.unique(np.diff(columns.index))) > 1:
         raise InputError(f"the crop of {columns.name} leaves columns out in between: take a range with one step")
     algorithm, asked = parameters["algorithm"], parameters["backend"]
@@ -134,6 +136,10 @@ def reconstruct(
     iterations: Annotated[int | None, Param("of the iterative algorithms", ge=1, le=10000)] = None,
     size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
     mask: Annotated[float | None, Param("set to zero outside this fraction of the width", gt=0, le=1.5)] = None,
+    exclude: Annotated[
+        list[int] | NDArray[Any] | None,
+        Param("numbers of projections of the whole scan, from 0, to leave out: ${obscured} of find_obscured_angles"),
+    ] = None,
 ) -> VolumeSlices:
     """Reconstruct slices from sinograms with the backend that the list names.
 
@@ -141,7 +147,8 @@ def reconstruct(
     coefficient in 1/m where the pixel size is known, else in 1/px. Every backend gives the same grid, orientation
     and units: detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from
     the axis. ``fbp`` always means filtered backprojection; ``auto`` is tomosaxs unless a GPU is found.
-    Sinograms of anything else (a band of scattering curves) give that quantity per length.
+    Sinograms of anything else (a band of scattering curves) give that quantity per length. Projections in `exclude`
+    have no weight: the slices are those of a scan without them.
 
     Parameters
     ----------
@@ -169,14 +176,17 @@ def reconstruct(
         raise InputError(
             f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
         )
+    kept, angles = kept_angles(scan.axis("rotation_angle"), exclude), scan.angles
+    if kept is not None:
+        data, angles = data[:, kept], angles[kept]
     _refuse_nan(data, scan)
-    gap = coverage_warning(scan.angles)
+    gap = coverage_warning(angles)
     if gap:
         scan.note(gap)
     chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
     volume: NDArray[np.float32] = chosen.reconstruct(
         np.ascontiguousarray(data, dtype=np.float32),
-        scan.angles,
+        angles,
         axis,
         algorithm=algorithm,
         filter=filter,
