@@ -61,7 +61,7 @@ class Axis:
     @property
     def centres(self) -> NDArray[np.float64]:
         """(size,) places of the entries in the full, unbinned axis, in 0-based pixel centres."""
-        return self.index + (self.binning - 1) / 2
+        return np.asarray(self.index + (self.binning - 1) / 2, dtype=np.float64)
 
     @property
     def pitch(self) -> float:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+import numpy as np
+
 from tomosaxs.dataset import Axis, Quantity
 from tomosaxs.parameters import Parameters
 from tomosaxs.patterns import Pattern
 
 Kind: TypeAlias = Literal["step", "estimator", "loader", "saver"]
 F = TypeVar("F", bound=Callable[..., Any])
+ESTIMATE_FIELDS = ("value", "uncertainty", "confidence", "units")
+"""What lists may refer to of every estimate, ``${axis.uncertainty}``."""
 ATTRIBUTE = "__tomosaxs_plugin__"
 """Where a decorated function or class carries its kind and options."""
 
@@ -91,6 +95,13 @@ class Estimate:
     details: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Any] = field(default_factory=dict)
 
+    def entry(self, name: str) -> Any:
+        """Return what ``${estimate.name}`` stands for, a field or a detail of the estimate; else None."""
+        if name in ESTIMATE_FIELDS:
+            return getattr(self, name)
+        found = self.details.get(name)
+        return found.item() if isinstance(found, (np.ndarray, np.generic)) and found.size == 1 else found
+
 
 ShapeRule: TypeAlias = Callable[..., "tuple[Axis, ...] | Output | list[tuple[Axis, ...] | Output]"]
 SelectRule: TypeAlias = Callable[..., Mapping[str, Any]]
@@ -129,6 +140,7 @@ class PluginSpec:
     version: str = ""
     many_paths: bool = False
     absent: str = ""
+    gives: tuple[str, ...] = ()
 
     @property
     def pointwise(self) -> bool:
@@ -179,7 +191,8 @@ def plugin(function: Any = None, **options: Any) -> Any:
     shape : callable, optional
         ``shape(dataset, **parameters)`` returns the output's core axes (`Axis` objects) or an `Output`;
         needed where the output's shape differs from the input's. Parameters that are known only
-        while running (``${axis}``) are passed as None.
+        while running (``${axis}``) are passed as None: answer with the largest shape that may come. The rule is
+        asked again with the value when it is known, and that shape is made.
     check : callable, optional
         ``check(dataset, **parameters)`` raises `InputError` where parameters and data do not fit;
         called before anything runs.
@@ -217,6 +230,7 @@ def estimator(
     check: Callable[..., Any] | None = None,
     look: LookRule | None = None,
     tile: int = 1,
+    gives: tuple[str, ...] = (),
     memory: Callable[..., float] | float | None = None,
     determinism: float = 0.0,
 ) -> Callable[[F], F]: ...
@@ -232,6 +246,9 @@ def estimator(function: Any = None, **options: Any) -> Any:
     ----------
     select : callable, optional
         ``select(dataset, **parameters)`` returns {axis name: indices or slice}: the part it needs.
+    gives : tuple of str, optional
+        Names of entries of `Estimate.details` that lists may refer to, for instance ``tilt_deg`` for
+        ``${axis.tilt_deg}``.
     """
     return _decorate("estimator", function, options)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from tomosaxs.plan.build import build_plan
 from tomosaxs.plan.describe import describe
-from tomosaxs.plan.memory import Options
-from tomosaxs.plan.model import Node, Pass, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.model import Node, Options, Pass, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.refine import estimated, refine
 
-__all__ = ["Node", "Options", "Pass", "Plan", "PlannedInput", "PlannedStep", "build_plan", "describe"]
+__all__ = [
+    "Node",
+    "Options",
+    "Pass",
+    "Plan",
+    "PlannedInput",
+    "PlannedStep",
+    "build_plan",
+    "describe",
+    "estimated",
+    "refine",
+]

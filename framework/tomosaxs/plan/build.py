@@ -20,8 +20,8 @@ from tomosaxs.plan.infer import (
     warnings_of,
 )
 from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key, uncertainty_key
-from tomosaxs.plan.memory import Options, size_blocks, too_large
-from tomosaxs.plan.model import Node, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.memory import size_blocks, too_large
+from tomosaxs.plan.model import Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plugin import PluginError
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
@@ -71,8 +71,9 @@ class _Builder:
         self.warnings.extend(filter(None, (too_large(one, self.options) for one in passes)))
         ranks, memory = self.options.ranks, self.options.memory
         return Plan(
-            self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings, self.remarks
-        )
+            self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings, self.remarks,
+            self.options,
+        )  # fmt: skip
 
     def _raise(self) -> None:
         if self.problems:

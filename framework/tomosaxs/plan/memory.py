@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from tomosaxs.dataset import chunks_of, is_compressed
 from tomosaxs.plan.infer import call_parameters
-from tomosaxs.plan.model import Node, Pass, PlannedStep
+from tomosaxs.plan.model import Node, Options, Pass, PlannedStep
 
 CACHE_FRIENDLY = 1 << 28
 """Bytes; a block larger than this gains nothing unless reading needs it."""
@@ -17,31 +16,6 @@ LANES = 16
 """Kernels work on so many slices at a time: blocks are whole numbers of them."""
 _OF_A_THREAD = 8
 """Slices, at least, that every thread of a rank gets of a block where memory allows."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a plan is to be run.
-
-    Parameters
-    ----------
-    ranks : int
-        Ranks that share the work.
-    node_ranks : int
-        Ranks on one node.
-    memory : float
-        Bytes that the ranks of one node together may hold in blocks.
-    block : int or None
-        Slices a block; None: from the memory.
-    threads : int
-        Threads of a rank.
-    """
-
-    ranks: int = 1
-    node_ranks: int = 1
-    memory: float = 4e9
-    block: int | None = None
-    threads: int = 1
 
 
 def available_memory() -> float:

@@ -12,6 +12,31 @@ from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep
 from tomosaxs.store import Store
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a plan is to be run.
+
+    Parameters
+    ----------
+    ranks : int
+        Ranks that share the work.
+    node_ranks : int
+        Ranks on one node.
+    memory : float
+        Bytes that the ranks of one node together may hold in blocks.
+    block : int or None
+        Slices a block; None: from the memory.
+    threads : int
+        Threads of a rank.
+    """
+
+    ranks: int = 1
+    node_ranks: int = 1
+    memory: float = 4e9
+    block: int | None = None
+    threads: int = 1
+
+
 @dataclass(eq=False)
 class Node:
     """One version of a named dataset: an input, or what a step made of it.
@@ -222,6 +247,7 @@ class Plan:
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    options: Options = field(default_factory=Options)
 
     @property
     def saved(self) -> list[Node]:

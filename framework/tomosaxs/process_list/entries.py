@@ -21,7 +21,7 @@ class Reference:
     estimate : str
         Label of the estimator step.
     field : str
-        ``value``, ``uncertainty``, ``confidence`` or ``units``.
+        ``value``, ``uncertainty``, ``confidence``, ``units``, or a detail that the estimator gives.
     """
 
     estimate: str

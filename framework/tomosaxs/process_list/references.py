@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from tomosaxs.errors import did_you_mean
-from tomosaxs.plugin import PluginSpec
+from tomosaxs.plugin import ESTIMATE_FIELDS, PluginSpec
 from tomosaxs.process_list.entries import ProcessList, Reference, StepEntry
 from tomosaxs.process_list.tree import Faults, short_plugin
-
-FIELDS = ("value", "uncertainty", "confidence", "units")
 
 
 class Estimates:
@@ -15,7 +13,7 @@ class Estimates:
 
     def __init__(self, process_list: ProcessList, faults: Faults) -> None:
         self.list, self.faults = process_list, faults
-        self.found: dict[str, StepEntry] = {}
+        self.found: dict[str, PluginSpec] = {}
         self.unsure: set[str] = set()
 
     def add(self, entry: StepEntry, spec: PluginSpec | None) -> None:
@@ -23,7 +21,7 @@ class Estimates:
         if spec is None:
             self.unsure.add(entry.label)
         elif spec.kind == "estimator":
-            self.found[entry.label] = entry
+            self.found[entry.label] = spec
 
     def references(self, entry: StepEntry) -> dict[str, Reference]:
         """Return a step's references; those that lead nowhere are faults."""
@@ -36,8 +34,9 @@ class Estimates:
     def _fault(self, entry: StepEntry, reference: Reference) -> str:
         name = reference.estimate
         if name in self.found:
-            if reference.field not in FIELDS:
-                near = did_you_mean(reference.field, FIELDS)
+            fields = (*ESTIMATE_FIELDS, *self.found[name].gives)
+            if reference.field not in fields:
+                near = did_you_mean(reference.field, fields)
                 return f"{reference}: an estimate has no {reference.field!r}{near}"
             return ""
         if name in self.unsure:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from tomosaxs.dataset import Dataset
 from tomosaxs.errors import StepError, Stop
-from tomosaxs.parameters import check_value
-from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.plan import Node, Pass, PlannedStep, estimated
 from tomosaxs.plugin import Uncertain
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.device import free_memory, from_device, is_out_of_memory, stays_on_device, to_device
@@ -24,19 +23,7 @@ Block = NDArray[Any]
 
 def parameters_of(context: Context, step: PlannedStep, variant: Mapping[str, Any]) -> dict[str, Any]:
     """Return a step's parameters with the values of estimates filled in."""
-    values = {**step.values, **variant}
-    for name, reference in step.checked.postponed.items():
-        estimate = context.estimates[reference.estimate]
-        if not hasattr(estimate, reference.field):
-            raise StepError(f"{name}: the estimate {reference.estimate} has no {reference.field!r}")
-        value = getattr(estimate, reference.field)
-        declared = step.spec.parameters.get(name)
-        if declared is not None:
-            value, fault = check_value(declared, value)
-            if fault:
-                raise StepError(f"{name}: the value found by {reference.estimate} does not fit: {fault}")
-        values[name] = value
-    return values
+    return {**step.values, **variant, **estimated(step, context.estimates)}
 
 
 def target_of(context: Context, step: PlannedStep, number: int, values: dict[str, Any]) -> Any:

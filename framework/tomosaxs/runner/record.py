@@ -101,7 +101,8 @@ class RunRecord:
         given = dict(step.checked.entry.parameters)
         resolved = dict(step.values)
         for name, reference in step.checked.postponed.items():
-            resolved[name] = getattr(self.context.estimates.get(reference.estimate), reference.field, None)
+            estimate = self.context.estimates.get(reference.estimate)
+            resolved[name] = None if estimate is None else estimate.entry(reference.field)
         for name, values in step.checked.entry.sweeps.items():
             given[name] = resolved[name] = {"sweep": list(values)}
         package = step.spec.target.__module__.split(".")[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import InputError, Stop, TomosaxsError
-from tomosaxs.plan import Node, Plan
+from tomosaxs.plan import Node, Plan, refine
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
@@ -164,6 +164,7 @@ class Run:
         for label, plain in found["estimates"].items():
             context.estimates[label] = Estimate(**{**plain, "messages": tuple(plain["messages"])})
             context.reused.add(label)
+        self._refine()
         chosen = [one for one in plan.passes if one.number in found["passes"]]
         todo = {step.label for one in chosen for step in one.all_steps}
         context.reused.update(step.label for step in plan.steps if step.label not in todo)
@@ -185,8 +186,14 @@ class Run:
                 if self.comm.rank == 0:
                     save_estimate(context, one.estimator, estimate)
                     self._say(one.estimator.label, estimate)
+                self._refine()
             else:
                 run_section(context, one)
+
+    def _refine(self) -> None:
+        """Give shapes that follow from estimates their real size, alike on all ranks."""
+        for text in refine(self.plan, self.context.estimates):
+            self.log(f"now known: {text}")
 
     def _found(self) -> dict[str, Any]:
         """Return what is finished already and which passes are left (decided on rank 0)."""
