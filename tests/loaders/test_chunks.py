@@ -287,3 +287,24 @@ def test_a_file_that_is_cut_off_after_it_was_opened(tmp_path, options):
     np.testing.assert_array_equal(read[:4], values[:4, :20])
     assert (read[5] == 65535).all()
     assert any("frame 5 of" in text and "the file ends within it" in text for text in reader.notes)
+
+
+def test_a_row_of_plain_frames_reads_that_row_only(tmp_path, monkeypatch):
+    stored = np.random.default_rng(3).integers(0, 60000, (6, 128, 256)).astype("u2")
+    path = tmp_path / "plain.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=stored, chunks=(1, 128, 256))
+    read: list[int] = []
+    real = chunks.read_exactly
+
+    def counted(descriptor, target, place):
+        read.append(target.size)
+        return real(descriptor, target, place)
+
+    monkeypatch.setattr(chunks, "read_exactly", counted)
+    with h5py.File(path) as file:
+        direct = chunks.around_hdf5(file["data"])
+        out = np.empty((3, 2, 256), "u2")
+        assert direct.read(out, [slice(0, 6, 2), slice(40, 42, 1), slice(0, 256, 1)]) == []
+    np.testing.assert_array_equal(out, stored[::2, 40:42])
+    assert sum(read) == out.nbytes

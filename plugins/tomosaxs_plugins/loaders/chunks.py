@@ -196,6 +196,8 @@ class Chunks:
             put(out, region, self._fill)
             return None
         into = self._direct(out, parts)
+        if into is None and not self._filters.codes and int(self._length[number]) == self._filters.size:
+            return self._plain(out, parts, number, room)
         raw, why = self._stored(number, room, into)
         values = None if raw is None else self._filters.decode(raw, int(self._mask[number]), room, into)
         if values is None and raw is not None and raw.size == self._filters.size and self._at_the_edge(parts):
@@ -208,6 +210,22 @@ class Chunks:
             return None
         whole = values.view(self._dtype).reshape(self._chunk)
         put(out, region, take(whole, tuple(part.inside for part in parts)))
+        return None
+
+    def _plain(self, out: NDArray[Any], parts: tuple[Part, ...], number: int, room: Room) -> Damage | None:
+        """Take part of a chunk that is stored as it is: only the bytes from its first to its last value are read."""
+        region = tuple(part.out for part in parts)
+        first = last = 0
+        for part, size in zip(parts, self._chunk, strict=True):
+            inside = np.arange(size)[part.inside]
+            first, last = first * size + int(inside.min()), last * size + int(inside.max())
+        raw = room.raw_bytes(self._filters.size)
+        begin, end = first * self._dtype.itemsize, (last + 1) * self._dtype.itemsize
+        why = read_exactly(self._descriptor, raw[begin:end], int(self._place[number]) + begin)
+        if why:
+            return Damage(region, why)
+        values = raw.view(self._dtype).reshape(self._chunk)
+        put(out, region, take(values, tuple(part.inside for part in parts)))
         return None
 
     def _at_the_edge(self, parts: tuple[Part, ...]) -> bool:
