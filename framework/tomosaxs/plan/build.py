@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from tomosaxs.binned import bin_source, check_bin
 from tomosaxs.dataset import Dataset, Source
 from tomosaxs.errors import InputError, ListError, Problem
 from tomosaxs.plan.infer import (
@@ -115,12 +116,21 @@ class _Builder:
             if crop is None:
                 return None
             source = source.select(crop)
+        if entry.bin:
+            faults = check_bin(entry.bin, source.dataset.names)
+            for message, axis in faults:
+                self._object(entry, message, f"bin.{axis}")
+            cropped = source
+            binned = None if faults else self._guard(entry, lambda: bin_source(cropped, entry.bin), "bin")
+            if binned is None:
+                return None
+            source = binned
         files = source.files or each.paths
         key = digest(
             {
                 "files": [sampled_digest(path) if path.is_file() else str(path) for path in files],
                 "loader": step_key(each.spec, each.values, (), {}, {}),
-                "index": [digest(axis.index.tolist()) for axis in source.dataset.axes],
+                "index": [digest([axis.binning, *axis.index.tolist()]) for axis in source.dataset.axes],
             }
         )
         if (source.uncertainty is not None) != source.dataset.uncertainty:

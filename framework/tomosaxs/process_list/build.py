@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tomosaxs.binned import check_bin
 from tomosaxs.errors import did_you_mean
 from tomosaxs.process_list.crop import check_crop
 from tomosaxs.process_list.entries import InputEntry, OutputEntry, ProcessList
@@ -141,6 +142,11 @@ class _Builder:
             for message, axis in check_crop(plain(crop)):
                 spot = crop.place_of(axis) if isinstance(crop, Keyed) else value.place_of("crop")
                 self.faults.add(message, spot, f"{where}.crop")
+        binned = value.get("bin")
+        faults = [] if binned is None else check_bin(plain(binned))
+        for message, axis in faults:
+            spot = binned.place_of(axis) if isinstance(binned, Keyed) else value.place_of("bin")
+            self.faults.add(message, spot, f"{where}.bin")
         return InputEntry(
             plugin=plugin,
             parameters=parameters_of(value, INPUT_KEYS),
@@ -149,6 +155,7 @@ class _Builder:
             name=str(name),
             paths=paths,
             crop=plain(crop) if isinstance(crop, Keyed) else {},
+            bin=plain(binned) if isinstance(binned, Keyed) and not faults else {},
         )
 
     def outputs(self) -> list[OutputEntry]:

@@ -88,6 +88,7 @@ class InputEntry(Entry):
     name: str
     paths: tuple[str, ...] | None
     crop: dict[str, Any]
+    bin: dict[str, int] = field(default_factory=dict)
 
     @property
     def where(self) -> str:

@@ -54,6 +54,11 @@ _INPUT = {
             ]
         },
     },
+    "bin": {
+        "type": "object",
+        "description": "How many neighbours become one, their mean, after the crop: {axis: number}.",
+        "additionalProperties": {"type": "integer", "minimum": 1},
+    },
 }
 
 

@@ -8,7 +8,7 @@ from tomosaxs.errors import did_you_mean
 from tomosaxs.process_list.tree import Faults, Keyed, Listed, key_places, plain, shown
 from tomosaxs.process_list.variables import NAME, Expander
 
-INPUT_KEYS = ("plugin", "path", "crop")
+INPUT_KEYS = ("plugin", "path", "crop", "bin")
 STEP_KEYS = ("plugin", "name", "on", "to", "save", "active")
 
 

@@ -94,6 +94,8 @@ def _write_axis(group: h5py.Group, axis: Axis, place: int) -> str:
         made.attrs["units"] = clean_text(units)
     made.attrs["long_name"] = _long_name(axis.name, units)
     made.attrs["full_size"] = np.int64(axis.full_size)
+    if axis.binning > 1:
+        made.attrs["binning"] = np.int64(axis.binning)
     if axis.size:
         made.attrs["first"] = np.int64(axis.index[0])
     if axis.full_size != axis.size or not np.array_equal(axis.index, np.arange(axis.size)):
