@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tomosaxs.hookspecs import hookimpl
     from tomosaxs.library import check, plan, run
     from tomosaxs.memory import empty_block
-    from tomosaxs.parameters import InputFile, Param
+    from tomosaxs.parameters import InputFile, InputPath, Param
     from tomosaxs.patterns import (
         AzimuthalProfiles,
         DiffractionPatterns,
@@ -60,7 +60,7 @@ _HOMES = {
     "hookspecs": ("hookimpl",),
     "library": ("check", "plan", "run"),
     "memory": ("empty_block",),
-    "parameters": ("InputFile", "Param"),
+    "parameters": ("InputFile", "InputPath", "Param"),
     "patterns": (
         "AzimuthalProfiles", "DiffractionPatterns", "Pointwise", "Projections", "Rows", "Sinograms", "Spectra",
         "VolumeSlices", "custom_pattern",
@@ -103,8 +103,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader", "Dataset",
-    "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "ListError", "Output",
-    "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
+    "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "InputPath", "ListError",
+    "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
     "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
     "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
     "did_you_mean", "empty_block",

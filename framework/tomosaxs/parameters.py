@@ -46,12 +46,17 @@ class Param:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
 class _FileMark:
-    """Marks a parameter that names an input file."""
+    """Marks a parameter that names an input file, or also a folder of them."""
+
+    folder: bool = False
 
 
 InputFile: TypeAlias = Annotated[Path, _FileMark()]
 """A parameter that is a file: relative to the list, must exist, its content counts for resume."""
+InputPath: TypeAlias = Annotated[Path, _FileMark(folder=True)]
+"""A parameter that is a file or a folder of files: relative to the list, must exist, its content counts for resume."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,11 @@ class Parameter:
     def is_file(self) -> bool:
         """Whether the value names an input file."""
         return _marks_file(self.annotation)
+
+    @property
+    def may_be_folder(self) -> bool:
+        """Whether the value may name a folder of input files."""
+        return _marks_file(self.annotation, folder=True)
 
     def type_name(self) -> str:
         """Return the type in words."""
@@ -122,10 +132,10 @@ def _without_implicit_optional(hint: Any) -> Any:
     return Annotated[pieces]
 
 
-def _marks_file(hint: Any) -> bool:
+def _marks_file(hint: Any, *, folder: bool = False) -> bool:
     if isinstance(hint, _FileMark):
-        return True
-    return get_origin(hint) is not Literal and any(_marks_file(part) for part in get_args(hint))
+        return hint.folder or not folder
+    return get_origin(hint) is not Literal and any(_marks_file(part, folder=folder) for part in get_args(hint))
 
 
 def type_name(hint: Any) -> str:

@@ -87,7 +87,7 @@ def shown_values(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any, is_file: bool) -> Any:
-    if isinstance(value, Path) and is_file:
+    if isinstance(value, Path) and is_file and not value.is_dir():
         return file_digest(value)
     if isinstance(value, np.ndarray):
         return [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]

@@ -186,8 +186,13 @@ class _Checker:
         for declared in spec.parameters:
             if declared.is_file and declared.name in given and declared.name in values and look:
                 value = values[declared.name]
-                values[declared.name] = resolve_files(value, self.list.folder, entry, declared.name, self.faults)
+                values[declared.name] = self._resolved(entry, declared, value)
         return values
+
+    def _resolved(self, entry: Entry, declared: Parameter, value: Any) -> Any:
+        """Return a value with its files absolute."""
+        folders = declared.may_be_folder
+        return resolve_files(value, self.list.folder, entry, declared.name, self.faults, folders=folders)
 
     def _sweep(self, entry: StepEntry, declared: Parameter, given: tuple[Any, ...]) -> tuple[Any, ...]:
         checked = []
@@ -197,7 +202,7 @@ class _Checker:
                 message = f"value {number} of the sweep: {fault}"
                 self.faults.add(message, entry.place(declared.name), f"{entry.where}.{declared.name}")
             elif declared.is_file:
-                value = resolve_files(value, self.list.folder, entry, declared.name, self.faults)
+                value = self._resolved(entry, declared, value)
             checked.append(value)
         return tuple(checked)
 

@@ -97,22 +97,22 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def resolve_files(value: Any, folder: Path, entry: Entry, key: str, faults: Faults) -> Any:
-    """Return a checked value with its paths absolute; each must be a file.
+def resolve_files(value: Any, folder: Path, entry: Entry, key: str, faults: Faults, *, folders: bool = False) -> Any:
+    """Return a checked value with its paths absolute; each must be a file, or with `folders` may be a folder.
 
     A path from the command line belongs to the current folder, one of the list to the list's.
     """
     if isinstance(value, (list, tuple)):
-        return type(value)(resolve_files(each, folder, entry, key, faults) for each in value)
+        return type(value)(resolve_files(each, folder, entry, key, faults, folders=folders) for each in value)
     if isinstance(value, dict):
-        return {name: resolve_files(each, folder, entry, key, faults) for name, each in value.items()}
+        return {name: resolve_files(each, folder, entry, key, faults, folders=folders) for name, each in value.items()}
     if not isinstance(value, Path) or "${" in str(value):
         return value
     place, where = entry.place(key), f"{entry.where}.{key}"
     try:
         path = absolute(value, Path.cwd() if place.setting else folder)
         problem = missing(path)
-        if not problem and not path.is_file():
+        if not problem and not path.is_file() and not (folders and path.is_dir()):
             problem = f"{path} is a folder; a file is expected"
     except (OSError, ValueError, RuntimeError) as error:
         path, problem = value, f"{str(value)!r:.80} cannot be a file: {error}"
