@@ -104,8 +104,8 @@ def __dir__() -> list[str]:
 __all__ = [
     "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader", "Dataset",
     "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "InputPath", "ListError",
-    "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader", "Result",
-    "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
+    "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader",
+    "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
     "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
     "did_you_mean", "empty_block",
     "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
