@@ -36,6 +36,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"bins": 9, "azimuth_bins": 5, "splitting": "no", "azimuth_range": [0.0, 90.0], "unit": "2theta_deg"},
     ],
     "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
+    "crop_volume": [{}, {"x": ["mid-3", 12], "y": ["begin", "end-5"]}],
     "curve_band": [
         {"band": [0.5, 1.0]},
         {"band": [0.5, 1.0], "background": [[0.2, 0.4], [1.1, 1.4]], "measure": "integral"},
@@ -48,8 +49,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "dark_flat_correction": [{}, {"interpolate": False}, {"monitor": True}],
     "dead_time": [{"dead_time": 1e-3, "count_time": 3.0}, {"dead_time": 1e-5, "count_time": "monitor"}],
     "displaced_volume": [{"fraction": 0.25}, {"fraction": "monitor"}],
+    "downsample": [{}, {"factor": 3}],
+    "downsample_height": [{}, {"factor": 3}],
     "fill_missing": [{}],
     "find_hot_pixels": [{}, {"frames": 5, "sigma": 4.0, "ring_width": 2.0, "mask": IMAGE, "mask_marks": "used"}],
+    "find_limits": [{}, {"every": 1, "circle": 0.8, "percentiles": [2.0, 90.0]}],
     "find_open_beam": [{}, {"columns": 1}],
     "find_rotation_axis": [
         {"on_low_confidence": "warn"},
@@ -67,8 +71,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
         | {"sensor_attenuation": 2960.0, "sensor_thickness": 450e-6, "solid_angle": True, "horizontal": 0.9},
     ],
     "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
+    "histogram": [{}, {"bins": 16, "limits": [0.1, 0.8], "every": 3}],
+    "mask_circle": [{}, {"radius": 0.5, "value": float("nan")}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],
+    "orthogonal_projections": [*({"kind": kind} for kind in ("mean", "max", "min", "sum")), {"every": 3}],
     "poisson_uncertainty": [{}, {"gain": 3.0, "offset": 20.0, "readout_noise": 5.0}],
     "polarisation": [{}, {"horizontal": 0.5}],
     "radial_band": [
@@ -77,6 +84,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         | {"error_model": "poisson", "measure": "integral", "mask_above": 60.0, "normalise": "monitor"},
     ],
     "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
+    "rescale": [{"limits": [0.1, 0.8]}, {"limits": [0.0, 1.0], "bits": 16}],
     "self_absorption": [
         {"transmission": 0.3},
         {"transmitted": "monitor", "incident": 100.0, "empty_beam": 0.02},
@@ -84,6 +92,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "solid_angle": [{}, {"absolute": True}],
     "thickness": [{"thickness": 1e-3}, {"thickness": "monitor", "minimum": 1.05}],
     "tiff_stack": [{}, {"dtype": "uint16", "limits": [0.0, 1.0]}],
+    "undo_rescale": [{"scale": 0.5, "offset": -1.0}],
 }
 
 SHIPPED = {

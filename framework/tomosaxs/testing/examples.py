@@ -16,7 +16,8 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
     pattern : str
         ``Projections``, ``Sinograms``, ``Rows`` or ``Pointwise`` (24 angles x 7 rows x 16 columns, raw counts as
         float32, with flats, darks and a monitor), ``DiffractionPatterns`` (2 angles x 3 y x 4 x, frames of
-        12 x 16), ``AzimuthalProfiles`` (2 x 3 x 4 x 20 q), ``Spectra`` or ``VolumeSlices`` (7 x 16 x 16).
+        12 x 16), ``AzimuthalProfiles`` (2 x 3 x 4 x 20 q), ``Spectra``, ``VolumeSlices`` or
+        ``VerticalSlices`` (7 x 16 x 16).
     """
     makers = {
         "Projections": _scan,
@@ -27,6 +28,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         "AzimuthalProfiles": _curves,
         "Spectra": _spectra,
         "VolumeSlices": _volume,
+        "VerticalSlices": _volume,
     }
     if pattern not in makers:
         raise InputError(f"there is no example for {pattern!r}{did_you_mean(pattern, makers)}")
