@@ -33,10 +33,13 @@ class Store:
         HDF5 file.
     internal : str
         Path of the dataset in it.
+    slot : tuple of int
+        Where it is one part of the dataset only: the part's place along the leading axes.
     """
 
     file: Path
     internal: str
+    slot: tuple[int, ...] = ()
 
     def create(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Allocate the dataset on disk; called by one rank.
@@ -79,10 +82,10 @@ class Store:
             dataset = handle[self.internal]
             offset, shape, dtype = dataset.id.get_offset(), dataset.shape, dataset.dtype
             if offset is None:  # empty, or not contiguous (an older, compressed result)
-                whole: NDArray[Any] = dataset[...]
+                whole: NDArray[Any] = dataset[self.slot] if self.slot else dataset[...]
                 return whole
         mapped: NDArray[Any] = np.memmap(self.file, dtype=dtype, mode=mode, offset=offset, shape=shape)  # type: ignore[call-overload]
-        return mapped
+        return mapped[self.slot] if self.slot else mapped
 
     def reader(self) -> Reader:
         """Return a reader over the stored values."""

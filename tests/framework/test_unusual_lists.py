@@ -215,7 +215,6 @@ def test_equal_writers_have_folders_of_their_own(run: Callable[..., Result]) -> 
         ("a", ["two_ways, on: [a, a], to: c"], "takes a twice"),
         ("a", ["halo_inside"], "its halo runs along 'detector_y', which it gets whole"),
         ("a", ["angles_seen, name: n", "smooth, size: '${n}'"], r"smooth\.size: .*give a number"),
-        ("a", ["write, factor: {sweep: [1, 2]}"], "cannot be swept"),
     ],
 )
 def test_refused_before_anything_runs(run: Callable[..., Result], names: str, steps: list[str], message: str) -> None:

@@ -274,10 +274,10 @@ def test_sweeps(make_list, command, tmp_path) -> None:
     save: true
 """
     found = run_everywhere(make_list(steps, text=HEAD), command, tmp_path, ((0, None), (2, 5)))
-    assert found["reconstruct"].shape == (3, 2, 32, 64, 64)
+    assert found["reconstruct"].shape == (2, 3, 32, 64, 64)
     with h5py.File(tmp_path / "way0" / "result.nxs") as handle:
         group = handle["entry/reconstruct"]
-        assert list(group.attrs["axes"]) == ["reconstruct_filter", "blur_size", "z", "y", "x"]
+        assert list(group.attrs["axes"]) == ["blur_size", "reconstruct_filter", "z", "y", "x"]
         assert list(group["blur_size"][...]) == [1, 3]
     one = HEAD + "  - plugin: ./own.py:blur\n  - plugin: reconstruct\n    centre: 33.7\n    filter: hann\n"
     alone = here(make_list("", text=one, name="one.yml"), tmp_path / "one")

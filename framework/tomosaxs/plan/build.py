@@ -16,14 +16,13 @@ from tomosaxs.plan.infer import (
     halo_of,
     outputs_of,
     resolve,
-    swept_dataset,
-    variants_of,
     warnings_of,
 )
-from tomosaxs.plan.keys import backend_key, digest, sampled_digest, shown_values, step_key, uncertainty_key
+from tomosaxs.plan.keys import digest, sampled_digest, step_key, uncertainty_key
 from tomosaxs.plan.memory import size_blocks, too_large
 from tomosaxs.plan.model import Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
+from tomosaxs.plan.sweeps import Choice, Family, Swept, choices, chosen_values, stacked
 from tomosaxs.plugin import PluginError
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
 from tomosaxs.process_list.entries import Entry
@@ -47,9 +46,10 @@ class _Builder:
         self.checked, self.options = checked, options
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
-        self.current: dict[str, Node] = {}
-        self.estimates: dict[str, str] = {}
+        self.current: dict[str, Family[Node]] = {}
+        self.estimates: dict[str, Family[PlannedStep]] = {}
         self.steps: list[PlannedStep] = []
+        self.made: list[tuple[CheckedStep, Family[Node]]] = []
         self.passes = PassBuilder(self._node)
         self.warnings: list[str] = []
         self.remarks: list[str] = []
@@ -139,77 +139,99 @@ class _Builder:
         if source.uncertainty is not None:
             sigma = replace(source, reader=source.uncertainty, uncertainty=None)
             self._add_uncertainty(node, source=sigma)
-        self.current[entry.name] = node
+        self.current[entry.name] = Family.single(node)
         return PlannedInput(each, source, key)
 
     def _step(self, checked: CheckedStep) -> None:
+        """Plan a step of the list, once for every combination of the swept values that it depends on."""
         entry = checked.entry
         if any(name not in self.current for name in checked.on):
             return  # an earlier step that makes it is at fault, and that is reported
-        step = self._guard(entry, lambda: self._planned(checked))
-        if step is None:
-            for name in checked.to:
-                self.current.pop(name, None)
+        own = [Swept(entry.number, entry.label, name, values) for name, values in entry.sweeps.items()]
+        used = [self.estimates[ref.estimate] for ref in checked.postponed.values() if ref.estimate in self.estimates]
+        swept, every = choices([*(self.current[name] for name in checked.on), *used], own)
+        planned = []
+        for number, choice in enumerate(every, start=1):
+            step = self._guard(entry, partial(self._planned, checked, own, choice, number))
+            if step is None:  # one message is enough, whatever the other values are
+                for name in checked.to:
+                    self.current.pop(name, None)
+                return
+            planned.append(step)
+        self._register(checked, swept, planned)
+        put = self.passes.add_estimator if checked.spec.kind == "estimator" else self.passes.add
+        for step in planned:
+            if self._guard(entry, partial(self._place, put, step)) is None:
+                return
+            self.steps.append(step)
+
+    def _register(self, checked: CheckedStep, swept: tuple[Swept, ...], planned: list[PlannedStep]) -> None:
+        """Let later steps find what a step makes."""
+        if checked.spec.kind == "estimator":
+            values: Family[PlannedStep] = Family(swept)
+            for step in planned:
+                values.put(step.choice, step)
+            self.estimates[checked.entry.label] = values
             return
-        self.steps.append(step)
-        if step.spec.kind == "estimator":
-            self.estimates[step.label] = step.key
-            found = self._guard(entry, lambda: self._place(self.passes.add_estimator, step))
-        else:
-            for name, node in zip(checked.to, step.outputs, strict=True):
-                self.current[name] = node
-            found = self._guard(entry, lambda: self._place(self.passes.add, step))
-        if not found:
-            self.steps.pop()
+        for place, name in enumerate(checked.to):
+            family: Family[Node] = Family(swept)
+            for step in planned:
+                family.put(step.choice, step.outputs[place])
+            self.current[name] = family
+            self.made.append((checked, family))
 
     @staticmethod
     def _place(put: Callable[[PlannedStep], None], step: PlannedStep) -> bool:
         put(step)
         return True
 
-    def _planned(self, checked: CheckedStep) -> PlannedStep:
+    def _planned(self, checked: CheckedStep, own: list[Swept], choice: Choice, number: int) -> PlannedStep:
+        """Plan a step with one combination of swept values."""
         spec, entry = checked.spec, checked.entry
-        inputs = tuple(self.current[name] for name in checked.on)
+        inputs = tuple(self.current[name].of(choice) for name in checked.on)
         datasets = [node.dataset for node in inputs]
         cores = tuple(core_of(pattern, d) for (_, pattern), d in zip(spec.inputs, datasets, strict=True))
-        if spec.kind == "estimator" and entry.sweeps:
-            raise InputError("an estimator cannot be swept: sweep the step that uses its value")
-        if not spec.outputs and entry.sweeps:
-            raise InputError(
-                "it makes no dataset, so it cannot be swept: the files of one value would replace the others"
-            )
-        variants = tuple(resolve(spec, datasets, {**checked.values, **each}) for each in variants_of(entry.sweeps))
-        values = variants[0]
-        step = PlannedStep(checked, values, inputs, cores, variants=variants)
-        step.halo = halo_of(spec, datasets[0], cores[0], variants)
-        used = {name: self.estimates.get(ref.estimate, "") for name, ref in checked.postponed.items()}
-        fields = {name: ref.field for name, ref in checked.postponed.items()}
+        values = resolve(spec, datasets, {**checked.values, **chosen_values(choice, own)})
+        finders = {
+            name: self.estimates[ref.estimate].of(choice)
+            for name, ref in checked.postponed.items()
+            if ref.estimate in self.estimates
+        }
+        postponed = {
+            name: replace(ref, estimate=finders[name].label) if name in finders else ref
+            for name, ref in checked.postponed.items()
+        }
+        step = PlannedStep(
+            replace(checked, postponed=postponed), values, inputs, cores, choice=choice,
+            number_of_choice=number if choice else 0,
+        )  # fmt: skip
+        step.halo = halo_of(spec, datasets[0], cores[0], values)
+        used = {name: finders[name].key if name in finders else "" for name in postponed}
+        fields = {name: ref.field for name, ref in postponed.items()}
         # two steps that write the same files write them into folders of their own
         label = "" if spec.outputs or spec.kind == "estimator" else step.label
-        shown = [{"parameters": shown_values(spec, each), "backend": backend_key(spec, each)} for each in variants]
-        more = {"variants": shown, "fields": fields, "label": label}
+        more = {"fields": fields, "label": label}
         if spec.variadic:
             more["names"] = checked.on  # an expression may use them
         step.key = step_key(spec, values, [node.key for node in inputs], used, more)
         made = outputs_of(spec, datasets, cores, values)
-        if entry.sweeps:
-            for variant in variants[1:]:
-                other = outputs_of(spec, datasets, cores, variant)
-                if [d.shape for d in other] != [d.shape for d in made]:
-                    raise InputError("the swept values give outputs of different shapes, which cannot be stacked")
-            made = [swept_dataset(dataset, step.label, entry.sweeps) for dataset in made]
         step.outputs = tuple(
-            self._node(name, dataset=dataset, key=digest([step.key, number]), made_by=step)
-            for number, (name, dataset) in enumerate(zip(checked.to, made, strict=True))
+            self._node(name, dataset=dataset, key=digest([step.key, place]), made_by=step)
+            for place, (name, dataset) in enumerate(zip(checked.to, made, strict=True))
         )
         for node in step.outputs:
             if node.dataset.uncertainty:
                 self._add_uncertainty(node, made_by=step)
         if spec.outputs and not spec.uncertainty and any(dataset.uncertainty for dataset in datasets):
-            self.remarks.append(f"{step}: it does not carry uncertainties on; what it makes has none")
-        seen = warnings_of(spec, datasets[0], _source_of(inputs[0]), values)
-        self.warnings.extend(f"{step}: {text}" for text in seen)
+            self._tell(self.remarks, f"{step.called}: it does not carry uncertainties on; what it makes has none")
+        for text in warnings_of(spec, datasets[0], _source_of(inputs[0]), values):
+            self._tell(self.warnings, f"{step.called}: {text}")
         return step
+
+    @staticmethod
+    def _tell(texts: list[str], text: str) -> None:
+        if text not in texts:
+            texts.append(text)
 
     def _add_uncertainty(self, node: Node, **rest: Any) -> None:
         """Give a dataset the node of its standard uncertainties."""
@@ -219,7 +241,7 @@ class _Builder:
 
     def _check_savers(self) -> None:
         """Let the savers object to what they are to save."""
-        saved = {node.saved_as: node.dataset for node in self.nodes if node.saved_as}
+        saved = {node.saved_as: node.dataset for node in self.nodes if node.saved_as and node.stack is None}
         for output in self.checked.outputs:
             rule = output.spec.check
             if rule is not None:
@@ -227,12 +249,37 @@ class _Builder:
                 self._guard(output.entry, partial(rule, tuple(saved), **output.values, **more))
 
     def _save(self) -> None:
-        """Name what the result holds: steps with ``save: true`` and every last version."""
+        """Name what the result holds: steps with ``save: true`` and every last version, those of a sweep stacked."""
         used = {node for step in self.steps for node in step.inputs if step.outputs}
-        for step in self.steps:
-            for node in step.outputs:
-                if step.checked.entry.save or node not in used:
-                    node.saved_as = step.label if len(step.outputs) == 1 else f"{step.label}_{node.name}"
+        for checked, family in self.made:
+            if not (checked.entry.save or used.isdisjoint(family.members.values())):
+                continue
+            several = len(checked.to) > 1
+            for node in family.members.values():
+                node.saved_as = f"{checked.entry.label}_{node.name}" if several else checked.entry.label
+            if family.swept:
+                self._guard(checked.entry, partial(self._stack, family))
+
+    def _stack(self, family: Family[Node]) -> Node:
+        """Give the parts of a sweep the dataset of the result in which each has its place."""
+        first = next(iter(family.members.values()))
+        whole = self._stack_of(family.swept, family.members)
+        if first.uncertainty is not None:
+            sigmas = {slot: node.uncertainty for slot, node in family.members.items() if node.uncertainty is not None}
+            whole.uncertainty = self._stack_of(family.swept, sigmas)
+            whole.uncertainty.values_of = whole
+            whole.uncertainty.key = uncertainty_key(whole.key)
+        return whole
+
+    def _stack_of(self, swept: tuple[Swept, ...], parts: dict[tuple[int, ...], Node]) -> Node:
+        first = next(iter(parts.values()))
+        dataset = stacked(swept, {slot: node.dataset for slot, node in parts.items()})
+        key = digest(["stack", [node.key for node in parts.values()]])
+        whole = self._node(first.name, dataset=dataset, key=key, made_by=first.made_by)
+        whole.saved_as, whole.parts, whole.swept = first.saved_as, dict(parts), swept
+        for slot, node in parts.items():
+            node.stack, node.slot = whole, slot
+        return whole
 
 
 def _source_of(node: Node) -> Source | None:

@@ -32,18 +32,23 @@ def _pass(plan: Plan, one: Pass) -> list[str]:
         f"blocks of {min(one.block, share)}, about {_size(one.memory)} a rank"
     ]
     lines.extend(f"  reads {_name(node)}" for node in one.reads)
-    lines.extend(_step(one, step) for step in one.all_steps)
-    for node in one.stores:
+    told: dict[int, list[PlannedStep]] = {}
+    for step in one.all_steps:
+        told.setdefault(step.number, []).append(step)
+    lines.extend(_step(one, steps[0], len(steps)) for steps in told.values())
+    written = [(node.stack, node) if node.stack is not None else (node, node) for node in one.stores]
+    for node in dict.fromkeys(whole for whole, _ in written):
+        size = sum(part.dataset.nbytes for whole, part in written if whole is node)
         where = (
             f"result.nxs ({node.in_result.removesuffix('/data')})"
             if node.in_result
             else "the work folder, for a later pass"
         )
-        lines.append(f"  writes {node.name} to {where}, {_size(node.dataset.nbytes)}")
+        lines.append(f"  writes {node.name} to {where}, {_size(size)}")
     return lines
 
 
-def _step(one: Pass, step: PlannedStep) -> str:
+def _step(one: Pass, step: PlannedStep, times: int) -> str:
     taken = "; ".join(_dataset(node) for node in step.inputs)
     made = "; ".join(_dataset(node) for node in step.outputs)
     if not made:
@@ -55,7 +60,7 @@ def _step(one: Pass, step: PlannedStep) -> str:
         if name in step.values:
             given.setdefault(name, step.values[name])
     shown = ", ".join(f"{name}: {value}" for name, value in given.items())
-    memory = _size(step_bytes(one, step, one.block))
+    memory = _size(step_bytes(one, step, one.block)) + (f", for each of {times} combinations" if times > 1 else "")
     return f"  {step.number:2d} {step.label}{f' ({shown})' if shown else ''}, {memory}\n       {taken} -> {made}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -147,19 +146,19 @@ def _renamed(auxiliary: Auxiliary, renamed: Mapping[str, str]) -> Auxiliary:
 
 
 def halo_of(
-    spec: PluginSpec, dataset: Dataset, core: tuple[str, ...] | None, variants: Sequence[Mapping[str, Any]]
+    spec: PluginSpec, dataset: Dataset, core: tuple[str, ...] | None, values: Mapping[str, Any]
 ) -> tuple[str, int]:
     """Return the axis and the number of neighbouring slices that a plugin needs.
 
     ``halo={"rotation_angle": 2}`` gives the number; ``halo={"rotation_angle": "size"}`` takes half of the
-    parameter's value, of several `variants` of the parameters the largest.
+    parameter's value.
     """
     for name, amount in spec.halo.items():
         if name not in dataset.names:
             raise InputError(f"its halo runs along {name!r}{did_you_mean(name, dataset.names)}")
         if name in (core or ()):
             raise PluginError(f"its halo runs along {name!r}, which it gets whole")
-        width = max(_halo_width(amount, values) for values in variants)
+        width = _halo_width(amount, values)
         others = [each for each in dataset.names if core is not None and each not in (name, *core)]
         if width and others and (spec.wants_scan or len(spec.inputs) > 1 or len(spec.outputs) != 1):
             raise InputError(
@@ -180,22 +179,6 @@ def _halo_width(amount: int | str, values: Mapping[str, Any]) -> int:
             "the neighbouring slices that it needs follow from this value: give a number", parameter=amount
         )
     return int(value) // 2
-
-
-def variants_of(sweeps: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], ...]:
-    """Return every combination of swept values."""
-    names = list(sweeps)
-    return tuple(dict(zip(names, combination, strict=True)) for combination in product(*sweeps.values()))
-
-
-def swept_dataset(dataset: Dataset, label: str, sweeps: Mapping[str, Sequence[Any]]) -> Dataset:
-    """Return the description with one leading axis for every swept parameter."""
-    axes = []
-    for name, values in sweeps.items():
-        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-        coordinates = np.asarray(values, dtype=np.float64) if numeric else None
-        axes.append(Axis(f"{label}_{name}", len(values), coordinates))
-    return replace(dataset, axes=(*axes, *dataset.axes))
 
 
 def selection_of(

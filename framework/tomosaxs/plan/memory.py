@@ -66,7 +66,22 @@ def pass_bytes(one: Pass, slices: int) -> float:
     inputs = [node for node in one.reads if (node.origin or node).source is not None]
     # the inputs of the next block are read while a section works on the present one
     ahead = slices * sum(node_bytes(one, node) for node in inputs) if one.kind == "section" else 0.0
-    return max(reading, ahead + max((step_bytes(one, step, slices) for step in one.all_steps), default=0.0), 1.0)
+    held = _held(one)
+    steps = (step_bytes(one, step, slices) + slices * held[step] for step in one.all_steps)
+    return max(reading, ahead + max(steps, default=0.0), 1.0)
+
+
+def _held(one: Pass) -> dict[PlannedStep, float]:
+    """Return the bytes a slice that wait for later steps, or for the end of the block, while a step runs."""
+    last = {node: number for number, step in enumerate(one.all_steps) for node in step.taken}
+    last.update(dict.fromkeys(one.stores, len(one.all_steps)))
+    waiting: set[Node] = set()
+    found = {}
+    for number, step in enumerate(one.all_steps):
+        waiting = {node for node in waiting if last[node] >= number}
+        found[step] = sum(node_bytes(one, node) for node in waiting.difference(step.taken))
+        waiting.update(node for node in (*step.taken, *step.made) if last.get(node, -1) > number)
+    return found
 
 
 def size_blocks(one: Pass, options: Options) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tomosaxs.dataset import Dataset, Selection, Source
+from tomosaxs.plan.sweeps import Choice, Swept, choice_text
 from tomosaxs.plugin import PluginSpec
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep
 from tomosaxs.store import Store
@@ -63,6 +64,12 @@ class Node:
         The node of its standard uncertainties.
     values_of : Node or None
         Of a node of uncertainties: the node of the values.
+    stack : Node or None
+        Of what was made with one combination of swept values: the dataset of the result that it is a part of.
+    slot : tuple of int
+        Its place along the leading axes of `stack`.
+    parts : dict of tuple of int to Node
+        Of a stack: its parts by their slots.
     """
 
     number: int
@@ -78,6 +85,10 @@ class Node:
     store: Store | None = None
     uncertainty: Node | None = None
     values_of: Node | None = None
+    stack: Node | None = None
+    slot: tuple[int, ...] = ()
+    parts: dict[tuple[int, ...], Node] = field(default_factory=dict)
+    swept: tuple[Swept, ...] = ()
 
     @property
     def in_result(self) -> str:
@@ -92,7 +103,8 @@ class PlannedStep:
     """A step whose inputs, outputs and slicing are known.
 
     `cores` holds, for every input, the core axes in the order of the plugin's pattern; None for
-    a pointwise input.
+    a pointwise input. In a sweep there is one for every combination of values: its `choice`; `number_of_choice`
+    counts them from 1, 0 where nothing is swept.
     """
 
     checked: CheckedStep
@@ -100,7 +112,8 @@ class PlannedStep:
     inputs: tuple[Node, ...]
     cores: tuple[tuple[str, ...] | None, ...]
     outputs: tuple[Node, ...] = ()
-    variants: tuple[dict[str, Any], ...] = ({},)
+    choice: Choice = ()
+    number_of_choice: int = 0
     key: str = ""
     halo: tuple[str, int] = ("", 0)
     extra_memory: float = 0.0
@@ -117,13 +130,14 @@ class PlannedStep:
 
     @property
     def label(self) -> str:
-        """Name in the list, else the plugin's."""
-        return self.checked.entry.label
+        """Name in the list, else the plugin's; values and files of a sweep have the number of their combination."""
+        label = self.checked.entry.label
+        return label if self.spec.outputs or not self.choice else f"{label}.{self.number_of_choice}"
 
     @property
-    def swept(self) -> bool:
-        """Whether a parameter takes several values."""
-        return bool(self.checked.entry.sweeps)
+    def called(self) -> str:
+        """How messages call the step of the list, whatever is swept."""
+        return f"step {self.number} {self.checked.entry.label}"
 
     @property
     def taken(self) -> tuple[Node, ...]:
@@ -156,7 +170,7 @@ class PlannedStep:
         return tuple(name for name in self.inputs[position].dataset.names if name not in core)
 
     def __str__(self) -> str:
-        return f"step {self.number} {self.label}"
+        return f"{self.called} ({choice_text(self.choice)})" if self.choice else self.called
 
 
 @dataclass(eq=False)
@@ -216,8 +230,13 @@ class Pass:
 
     @property
     def halo(self) -> int:
-        """Slices needed on both sides of a block so that every step gets its halo."""
-        return sum(step.halo[1] for step in self.steps)
+        """Slices needed on both sides of a block so that every step of every branch gets its halo."""
+        behind: dict[Node, int] = {}
+        for step in reversed(self.steps):
+            need = step.halo[1] + max((behind.get(node, 0) for node in step.made), default=0)
+            for node in step.taken:
+                behind[node] = max(behind.get(node, 0), need)
+        return max(behind.values(), default=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,8 +270,9 @@ class Plan:
 
     @property
     def saved(self) -> list[Node]:
-        """Datasets of the result, the default one last."""
-        return [node for node in self.nodes if node.saved_as]
+        """Datasets of the result, those of a sweep stacked, the default one last."""
+        whole = [node for node in self.nodes if node.saved_as and node.stack is None]
+        return sorted(whole, key=lambda node: min((part.number for part in node.parts.values()), default=node.number))
 
     @property
     def disk(self) -> int:

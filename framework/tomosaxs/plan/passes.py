@@ -44,8 +44,6 @@ class PassBuilder:
         section.sliced.update(_sliced_outputs(step, section))
         section.steps.append(step)
         self.open = section
-        if step.swept:
-            self.close()
 
     def _joins(self, section: Pass, step: PlannedStep) -> bool:
         if not section.fixed:
@@ -85,6 +83,8 @@ class PassBuilder:
         if not section.fixed:
             dataset = section.steps[0].inputs[0].dataset
             self._slice(section, dataset, _free_slicing(dataset, _kept_whole(section.steps)))
+        if any(step.choice for step in section.steps):
+            section.steps = _branch_by_branch(section.steps)
         self.done.append(section)
         self.open = None
 
@@ -118,7 +118,7 @@ class PassBuilder:
         wanted = {node}
         for step in reversed(section.steps):
             if wanted.intersection(step.outputs):
-                if step.halo[1] or step.swept or len(step.inputs) > 1 or step.keeps_whole.intersection(sliced):
+                if step.halo[1] or len(step.inputs) > 1 or step.keeps_whole.intersection(sliced):
                     return None
                 chain.insert(0, step)
                 wanted.update(step.inputs)
@@ -154,8 +154,9 @@ class PassBuilder:
         for original in chain:
             inputs = (versions[original.inputs[0]],)
             repeated = PlannedStep(
-                original.checked, original.values, inputs, original.cores, key=original.key, variants=original.variants
-            )
+                original.checked, original.values, inputs, original.cores, choice=original.choice,
+                number_of_choice=original.number_of_choice, key=original.key,
+            )  # fmt: skip
             made = outputs_of(original.spec, [inputs[0].dataset], original.cores, original.values)
             repeated.outputs = tuple(
                 self.make_node(old.name, dataset=new, key=old.key, made_by=repeated)
@@ -177,6 +178,22 @@ class PassBuilder:
                 if node.source is None and node.origin is None and node in made_in:
                     node.stored = True
         return self.done
+
+
+def _branch_by_branch(steps: list[PlannedStep]) -> list[PlannedStep]:
+    """Order steps so that each follows what it takes at once, and few blocks are held at a time."""
+    waiting = list(steps)
+    ordered: list[PlannedStep] = []
+    made_by = {node: step for step in steps for node in step.made}
+    done: set[PlannedStep] = set()
+    while waiting:
+        ready = [s for s in waiting if all(made_by.get(node) in done or node not in made_by for node in s.taken)]
+        last = ordered[-1].made if ordered else ()
+        step = next((each for each in ready if set(each.taken).intersection(last)), ready[0])
+        waiting.remove(step)
+        ordered.append(step)
+        done.add(step)
+    return ordered
 
 
 def _shape(dataset: Dataset) -> tuple[tuple[str, int], ...]:

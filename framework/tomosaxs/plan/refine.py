@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tomosaxs.errors import StepError, TomosaxsError
+from tomosaxs.errors import InputError, StepError, TomosaxsError
 from tomosaxs.parameters import check_value
-from tomosaxs.plan.infer import outputs_of, swept_dataset
+from tomosaxs.plan.infer import outputs_of
 from tomosaxs.plan.memory import size_blocks
 from tomosaxs.plan.model import Node, Options, Pass, Plan, PlannedStep
+from tomosaxs.plan.sweeps import stacked
 from tomosaxs.plugin import Estimate
 
 
@@ -46,6 +47,9 @@ def refine(plan: Plan, estimates: Mapping[str, Estimate]) -> list[str]:
                 )
                 changed.append(f"{step}: {shapes}")
         _size(one, plan.options)
+    for node in plan.nodes:
+        if node.parts:
+            _stack_again(node)
     return list(dict.fromkeys(changed))
 
 
@@ -86,9 +90,6 @@ def _describe(step: PlannedStep, estimates: Mapping[str, Estimate]) -> list[bool
         problem = StepError(f"{step}: {kind}{error}")
         problem.everywhere = True
         raise problem from error
-    sweeps = step.checked.entry.sweeps
-    if sweeps:
-        made = [swept_dataset(dataset, step.label, sweeps) for dataset in made]
     answers = []
     for node, dataset in zip(step.outputs, made, strict=True):
         answers.append(dataset.shape != node.dataset.shape)
@@ -98,6 +99,17 @@ def _describe(step: PlannedStep, estimates: Mapping[str, Estimate]) -> list[bool
             label = f"standard uncertainty of {dataset.label}"
             sigma.dataset = replace(dataset, name=sigma.name, label=label, uncertainty=False)
     return answers
+
+
+def _stack_again(node: Node) -> None:
+    """Follow the parts of a sweep."""
+    try:
+        whole = stacked(node.swept, {slot: part.dataset for slot, part in node.parts.items()})
+    except InputError as error:
+        problem = StepError(f"{node.made_by.called if node.made_by is not None else node.name}: {error}")
+        problem.everywhere = True
+        raise problem from error
+    node.dataset = replace(whole, name=node.name)
 
 
 def _cut_again(node: Node) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,16 @@ from tomosaxs.scan import Scan
 Block = NDArray[Any]
 
 
-def parameters_of(context: Context, step: PlannedStep, variant: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of(context: Context, step: PlannedStep) -> dict[str, Any]:
     """Return a step's parameters with the values of estimates filled in."""
-    return {**step.values, **variant, **estimated(step, context.estimates)}
+    return {**step.values, **estimated(step, context.estimates)}
 
 
-def target_of(context: Context, step: PlannedStep, number: int, values: dict[str, Any]) -> Any:
+def target_of(context: Context, step: PlannedStep, values: dict[str, Any]) -> Any:
     """Return what is called: the function, or the dataclass instance of this rank, set up once."""
     if not step.spec.stateful:
         return step.spec.target
-    key = (id(step), number)
+    key = id(step)
     if key not in context.instances:
         instance = step.spec.target(**values)
         if hasattr(instance, "setup"):
@@ -46,31 +46,27 @@ def run_step(
     blocks: Sequence[Block],
     low: int,
     caches: dict[Node, dict[Any, Any]],
-) -> list[list[Block]]:
+) -> list[Block]:
     """Run a step on the slices that start at `low`.
 
     Returns
     -------
-    list of list of array
-        For every variant of a sweep (usually one), the output blocks, of the planned type and in the
-        layout (n, \\*other axes in storage order).
+    list of array
+        The output blocks, of the planned type and in the layout (n, \\*other axes in storage order).
     """
     high = low + len(blocks[0])
     block_name = f"slices {low} to {high - 1} of {one.count}"
     context.set_stage(f"{step}, {block_name}")
     _call_hooks(context, step, block_name, "before_step", block=(low, high))
     start = time.perf_counter()
-    results = []
-    for number, variant in enumerate(step.variants):
-        try:
-            values = parameters_of(context, step, variant)
-            results.append(_call(context, one, step, number, values, blocks, low, caches))
-        except Stop:
-            raise
-        except MemoryError as error:
-            raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
-        except (Exception, SystemExit) as error:  # one rank alone must not leave: the others would wait for ever
-            raise context.fail(step, error, block_name) from error
+    try:
+        results = _call(context, one, step, parameters_of(context, step), blocks, low, caches)
+    except Stop:
+        raise
+    except MemoryError as error:
+        raise context.fail(step, error, f"{block_name}: out of memory (try --memory)") from error
+    except (Exception, SystemExit) as error:  # one rank alone must not leave: the others would wait for ever
+        raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds
     _call_hooks(context, step, block_name, "after_step", block=(low, high), seconds=seconds)
@@ -90,7 +86,6 @@ def _call(
     context: Context,
     one: Pass,
     step: PlannedStep,
-    number: int,
     values: dict[str, Any],
     blocks: Sequence[Block],
     low: int,
@@ -99,13 +94,13 @@ def _call(
     """Call a plugin; on a GPU that runs out of memory, once more with the block in two halves."""
     half = len(blocks[0]) // 2
     try:
-        return _one_call(context, one, step, number, values, blocks, low, caches)
+        return _one_call(context, one, step, values, blocks, low, caches)
     except Exception as error:
         if not (step.spec.gpu and half and not step.halo[1] and is_out_of_memory(error)):
             raise
     free_memory(step.spec.array)
     parts = [
-        _one_call(context, one, step, number, values, [block[cut] for block in blocks], low + (cut.start or 0), caches)
+        _one_call(context, one, step, values, [block[cut] for block in blocks], low + (cut.start or 0), caches)
         for cut in (slice(half), slice(half, None))
     ]
     return [np.concatenate([from_device(piece) for piece in pieces]) for pieces in zip(*parts, strict=True)]
@@ -115,13 +110,12 @@ def _one_call(
     context: Context,
     one: Pass,
     step: PlannedStep,
-    number: int,
     values: dict[str, Any],
     blocks: Sequence[Block],
     low: int,
     caches: dict[Node, dict[Any, Any]],
 ) -> list[Block]:
-    target = target_of(context, step, number, values)
+    target = target_of(context, step, values)
     arguments = {} if step.spec.stateful else values
     rest = _rest(step.inputs[0].dataset, one.sliced[step.inputs[0]])
     core = step.cores[0]
@@ -214,7 +208,7 @@ def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Bloc
     answers = _with_sigmas(step, answer if several else (answer,))
     made = []
     for array, node in zip(answers, wanted, strict=True):
-        plain = node.dataset if not step.swept else _unswept(node.dataset, step)
+        plain = node.dataset
         rest = _rest(plain, one.sliced[node])
         core = _output_core(step, step.outputs.index(node.values_of or node), plain, rest)
         planned = (count, *(plain.axis(name).size for name in core))
@@ -233,10 +227,6 @@ def _outputs(one: Pass, step: PlannedStep, answer: Any, count: int) -> list[Bloc
             array = np.transpose(array, [0, *(1 + core.index(name) for name in rest)])
         made.append(np.ascontiguousarray(array))
     return made
-
-
-def _unswept(dataset: Dataset, step: PlannedStep) -> Dataset:
-    return Dataset(dataset.axes[len(step.checked.entry.sweeps) :], dataset.dtype)
 
 
 def _output_core(step: PlannedStep, position: int, plain: Dataset, rest: tuple[str, ...]) -> tuple[str, ...]:

@@ -31,12 +31,12 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
     low, high = low * tile, min(high * tile, one.count)
     size = max(tile, one.block // tile * tile)
     try:
-        values = parameters_of(context, step, {})
+        values = parameters_of(context, step)
     except StepError as error:
         raise context.fail(step, error, "its parameters") from error
     parts: list[Any] = []
     for start, end in block_ranges(low, high, size):
-        block, _ = runner.carry(start, end)[step.inputs[0]][0]
+        block, _ = runner.carry(start, end)[step.inputs[0]]
         block = to_core(block, step.inputs[0].dataset, one.sliced[step.inputs[0]], step.cores[0])
         if step.spec.streaming:
             for first in range(start, end, tile):

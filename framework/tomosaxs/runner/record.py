@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tomosaxs.errors import StepError, TomosaxsError
 from tomosaxs.plan import Plan, PlannedStep, describe
 from tomosaxs.plan.keys import versions
 from tomosaxs.plan.memory import peak_memory
+from tomosaxs.process_list import Reference
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.folder import RESULT, move_side_files, shown
@@ -71,12 +72,13 @@ class RunRecord:
         )
         for node in plan.saved:
             if node.store is not None:
-                made_by = node.made_by.label if node.made_by is not None else ""
+                made_by = node.made_by.checked.entry.label if node.made_by is not None else ""
                 sigma = node.uncertainty.store if node.uncertainty is not None else None
                 result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by, sigma))
-        for step in plan.steps:
-            spent = max(rank.get(step.label, 0.0) for rank in seconds)
-            result.steps.append(self._record(step, spent))
+        for steps in _by_number(plan.steps):
+            labels = {step.label for step in steps}
+            spent = max(sum(rank.get(label, 0.0) for label in labels) for rank in seconds)
+            result.steps.append(self._record(steps, spent))
         return result
 
     def _gather_notes(self) -> None:
@@ -86,32 +88,40 @@ class RunRecord:
 
     def _gather(self, found: Mapping[str, Mapping[str, int]], into: list[str]) -> None:
         notes = self.context.comm.gather({label: dict(texts) for label, texts in found.items()}) or []
-        for step in self.context.plan.steps:
+        for label in dict.fromkeys(step.label for step in self.context.plan.steps):
             total: dict[str, int] = {}
             for rank in notes:
-                for text, count in rank.get(step.label, {}).items():
+                for text, count in rank.get(label, {}).items():
                     total[text] = total.get(text, 0) + count
             for text, count in total.items():
                 if count:
-                    message = f"{step.label}: {text.replace('{count}', str(count))}"
+                    message = f"{label}: {text.replace('{count}', str(count))}"
                     into.append(message)
                     self.context.log(message)
 
-    def _record(self, step: Any, seconds: float) -> StepRecord:
-        given = dict(step.checked.entry.parameters)
+    def _record(self, steps: list[PlannedStep], seconds: float) -> StepRecord:
+        """Return the record of a step of the list: one planned step, or one for every combination of a sweep."""
+        step = steps[0]
+        entry = step.checked.entry
+        given = dict(entry.parameters)
         resolved = dict(step.values)
-        for name, reference in step.checked.postponed.items():
-            estimate = self.context.estimates.get(reference.estimate)
-            resolved[name] = None if estimate is None else estimate.entry(reference.field)
+        for name in step.checked.postponed:
+            found = [self._found(each.checked.postponed[name]) for each in steps]
+            resolved[name] = found[0] if len({repr(value) for value in found}) == 1 else found
         for name, values in step.checked.entry.sweeps.items():
             given[name] = resolved[name] = {"sweep": list(values)}
         package = step.spec.target.__module__.split(".")[0]
         version = __version__ if package == "tomosaxs_plugins" else versions().get(package, "")
         return StepRecord(
-            step.number, step.label, step.spec.name, version, step.spec.summary, given, resolved,
-            tuple(step.spec.cite), seconds, step.spec.determinism, step.label in self.context.reused,
+            step.number, entry.label, step.spec.name, version, step.spec.summary, given, resolved,
+            tuple(step.spec.cite), seconds, step.spec.determinism,
+            all(each.label in self.context.reused for each in steps),
             dict(self.context.kept.get(step.label, {})),
         )  # fmt: skip
+
+    def _found(self, reference: Reference) -> Any:
+        estimate = self.context.estimates.get(reference.estimate)
+        return None if estimate is None else estimate.entry(reference.field)
 
     def write(self, result: Result, sums: Mapping[Path, str]) -> None:
         """Write everything under temporary names, then rename: result.nxs last."""
@@ -164,6 +174,14 @@ class RunRecord:
             if made.is_dir():
                 move_side_files(made, target, step.key)
             result.side_outputs.append(target)
+
+
+def _by_number(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
+    """Return the planned steps of every step of the list."""
+    found: dict[int, list[PlannedStep]] = {}
+    for step in steps:
+        found.setdefault(step.number, []).append(step)
+    return list(found.values())
 
 
 def saving_steps(plan: Plan) -> list[PlannedStep]:

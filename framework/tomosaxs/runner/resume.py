@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -23,7 +24,9 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
     ready = set()
     equal: Counter[str] = Counter()
     for one in context.plan.passes:
-        for node in one.stores:
+        for node in dict.fromkeys(each.stack or each for each in one.stores):
+            if node.parts and node.store is not None:
+                continue  # some of its parts are made in an earlier pass
             internal = f"/entry/{node.in_result or f'{node.name}/data'}"
             home = context.home(node.key)
             if equal[node.key]:  # two steps that do the same to the same data
@@ -37,6 +40,11 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
             elif node.key in old:
                 node.store = Store(context.folder / RESULT, old[node.key])
                 ready.add(node)
+    for node in [node for node in context.plan.nodes if node.parts and node.store is not None]:
+        for slot, part in node.parts.items():  # they are there together, or made together
+            part.store = replace(node.store, slot=slot) if node.store is not None else None
+            if node in ready:
+                ready.add(part)
     return ready
 
 

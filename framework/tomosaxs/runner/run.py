@@ -6,12 +6,14 @@ import datetime
 import shutil
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import InputError, Stop, TomosaxsError
 from tomosaxs.plan import Node, Plan, refine
+from tomosaxs.plan.sweeps import choice_text
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
@@ -159,7 +161,7 @@ class Run:
         context, plan = self.context, self.plan
         found = self.comm.bcast(self._found() if self.comm.rank == 0 else None)
         for number, (file, internal) in found["stores"].items():  # as the first rank sees the folder
-            plan.nodes[int(number)].store = Store(Path(file), internal)
+            plan.nodes[int(number)].store = Store(Path(file), internal, plan.nodes[int(number)].slot)
         context.ready = {plan.nodes[number] for number in found["ready"]}
         for label, plain in found["estimates"].items():
             context.estimates[label] = Estimate(**{**plain, "messages": tuple(plain["messages"])})
@@ -179,6 +181,9 @@ class Run:
         for one in chosen:
             if one.estimator is not None:
                 estimate = run_estimate(context, one)
+                if one.estimator.choice:
+                    told = f"for {choice_text(one.estimator.choice)}"
+                    estimate = replace(estimate, messages=(told, *estimate.messages))
                 for repeated in one.steps:  # the main pass runs them again and counts for itself
                     context.notes.pop(repeated.label, None)
                     context.remarks.pop(repeated.label, None)

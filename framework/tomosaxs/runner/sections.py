@@ -52,24 +52,17 @@ class PassRunner:
         names = node.dataset.names
         return [names.index(name) for name in self.one.sliced[node]]
 
-    def stored_dimensions(self, node: Node) -> list[int]:
-        """Return the sliced dimensions of an output, not counting the axes of a sweep."""
-        step = node.made_by
-        swept = len(step.checked.entry.sweeps) if step is not None else 0
-        return [dimension - swept for dimension in self.dimensions(node)]
-
-    def carry(self, low: int, high: int, following: tuple[int, int] | None = None) -> dict[Node, list[Piece]]:
+    def carry(self, low: int, high: int, following: tuple[int, int] | None = None) -> dict[Node, Piece]:
         """Run all steps on the slices [low, high); return what is wanted afterwards.
 
         `following` are the slices of the next call, which are read meanwhile.
 
-        For every dataset to be stored, and for the estimator's input, a list of pieces: one, or one
-        a combination of swept values.
+        Wanted are a piece of every dataset to be stored, and of the estimator's input.
         """
         one = self.one
         first, last = self._with_halo(low, high)
         pieces: dict[Node, Piece] = {}
-        kept: dict[Node, list[Piece]] = {}
+        kept: dict[Node, Piece] = {}
         for number, step in enumerate(one.steps):
             inputs = self._inputs(step, pieces, first, last)
             start = inputs[0][1]
@@ -77,17 +70,15 @@ class PassRunner:
                 self.ahead.announce(*self._with_halo(*following))
             outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches)
             for position, node in enumerate(step.made):
-                made = [(variant[position], start) for variant in outputs]
-                made = [self._shrink(step, piece) for piece in made]
-                pieces[node] = made[0]
+                pieces[node] = self._shrink(step, (outputs[position], start))
                 if node in one.stores:
-                    kept[node] = made
+                    kept[node] = pieces[node]
             for node in [n for n in pieces if self.last_use.get(n, -1) <= number and n not in self._wanted()]:
                 del pieces[node]
         if one.estimator is not None:
-            kept[one.estimator.inputs[0]] = self._inputs(one.estimator, pieces, first, last)[:1]
-        cut = {node: [_cut(piece, low, high) for piece in made] for node, made in kept.items()}
-        return {node: [(from_device(block), start) for block, start in made] for node, made in cut.items()}
+            kept[one.estimator.inputs[0]] = self._inputs(one.estimator, pieces, first, last)[0]
+        cut = {node: _cut(piece, low, high) for node, piece in kept.items()}
+        return {node: (from_device(block), start) for node, (block, start) in cut.items()}
 
     def _with_halo(self, low: int, high: int) -> tuple[int, int]:
         return max(0, low - self.one.halo), min(self.one.count, high + self.one.halo)
@@ -139,10 +130,13 @@ def run_section(context: Context, one: Pass) -> None:
     comm = context.comm
     writes = [node for node in one.stores if node not in context.ready]  # what an earlier run finished is kept
     for node in writes:
-        store = node.store
-        if store is not None and comm.rank == 0:
+        whole = node.stack or node
+        if whole in context.begun:
+            continue
+        context.begun.add(whole)
+        if whole.store is not None and comm.rank == 0:
             try:
-                store.create(node.dataset.shape, node.dataset.dtype)
+                whole.store.create(whole.dataset.shape, whole.dataset.dtype)
             except InputError as error:
                 raise StepError(f"pass {one.number}, {node.name} made by {node.made_by}: {error}") from error
     if comm.rank == 0:
@@ -164,7 +158,8 @@ def run_section(context: Context, one: Pass) -> None:
         for number, (start, end) in enumerate(ranges, start=1):
             done = runner.carry(start, end, ranges[number] if number < len(ranges) else None)
             for node, target in targets.items():
-                _write(target, runner.stored_dimensions(node), done[node])
+                block, at = done[node]
+                write_block(target, runner.dimensions(node), at, block)
             if comm.rank == 0:
                 progress.at(number, len(ranges), names)
     finally:
@@ -174,17 +169,15 @@ def run_section(context: Context, one: Pass) -> None:
         flush(target)
     comm.barrier()
     if comm.rank == 0:
-        for node in writes:
-            if node.store is not None:
+        for node in dict.fromkeys(each.stack or each for each in writes):
+            if node.store is not None and not _left(context, one, node):
                 node.store.finish({"key": node.key, "name": node.name})
         for step in one.steps:
             if not step.outputs:
                 (context.home(step.key) / "done.json").write_text("{}")
 
 
-def _write(target: Any, dimensions: list[int], made: list[Piece]) -> None:
-    """Put blocks into a store; the combinations of a sweep lie along its leading axes."""
-    leading = target.ndim - (made[0][0].ndim - 1 + len(dimensions))
-    variants = target.reshape(-1, *target.shape[leading:]) if leading else target[None]
-    for variant, (block, low) in zip(variants, made, strict=True):
-        write_block(variant, dimensions, low, block)
+def _left(context: Context, one: Pass, node: Node) -> bool:
+    """Return whether a later pass makes a part of a sweep that has begun."""
+    later = {made for each in context.plan.passes if each.number > one.number for made in each.stores}
+    return not later.isdisjoint(node.parts.values())

@@ -158,8 +158,8 @@ def _sections(context: Context, one: Pass, made: dict[Node, NDArray[Any]]) -> No
     runner = PassRunner(context, one)
     low, high = share(one.count, context.comm.size, context.comm.rank)
     for start, end in block_ranges(low, high, one.block):
-        for node, pieces in runner.carry(start, end).items():
-            write_block(made[node], runner.stored_dimensions(node), pieces[0][1], pieces[0][0])
+        for node, (piece, at) in runner.carry(start, end).items():
+            write_block(made[node], runner.dimensions(node), at, piece)
 
 
 def run_plugin(
