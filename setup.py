@@ -11,7 +11,7 @@ setup(
     },
     package_data={
         "tomosaxs.process_lists": ["*.yml"],
-        "tomosaxs": ["py.typed", "report/*.html"],
-        "tomosaxs_plugins": ["py.typed"],
+        "tomosaxs": ["py.typed", "report/*.html", "report/*.css"],
+        "tomosaxs_plugins": ["py.typed", "commands/*.html", "sites/*.yml"],
     },
 )

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
         custom_pattern,
     )
     from tomosaxs.plugin import Estimate, Output, PluginError, Uncertain, estimator, loader, plugin, saver
-    from tomosaxs.registry import backends
+    from tomosaxs.process_list.sites import Site, find_site, known_sites
+    from tomosaxs.registry import backends, load, registered
     from tomosaxs.report.pictures import contact_sheet
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.runner.growing import GrowingResult
@@ -67,7 +68,8 @@ _HOMES = {
     ),
     "plugin": ("Estimate", "Output", "PluginError", "Uncertain", "estimator", "loader", "plugin", "saver"),
     "report.pictures": ("contact_sheet",),
-    "registry": ("backends",),
+    "process_list.sites": ("Site", "find_site", "known_sites"),
+    "registry": ("backends", "load", "registered"),
     "result": ("Result", "SavedDataset"),
     "runner.growing": ("GrowingResult",),
     "runner.growing_rows": ("FileRows",),
@@ -102,11 +104,11 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader", "Dataset",
-    "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "InputPath", "ListError",
-    "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity", "Reader",
-    "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Source", "Spectra", "StepError", "Stop",
-    "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert", "custom_pattern",
-    "did_you_mean", "empty_block",
-    "estimator", "hookimpl", "loader", "plan", "plugin", "run", "saver",
+    "ArrayReader", "Auxiliary", "Axis", "AzimuthalProfiles", "BackendEntry", "CommandEntry", "CroppedReader",
+    "Dataset", "DiffractionPatterns", "Estimate", "FileRows", "GrowingResult", "InputError", "InputFile", "InputPath",
+    "ListError", "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity",
+    "Reader", "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Site", "Source", "Spectra",
+    "StepError", "Stop", "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert",
+    "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "known_sites", "load",
+    "loader", "plan", "plugin", "registered", "run", "saver",
 ]  # fmt: skip

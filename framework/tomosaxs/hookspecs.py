@@ -7,6 +7,7 @@ needs with `hookimpl` and imports nothing heavy. Shipped plugins go through the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -35,6 +36,10 @@ class HookSpecs:
     @hookspec
     def register_commands(self) -> Iterable[CommandEntry]:  # type: ignore[empty-body]
         """Return commands of a package: ``tomosaxs NAME``, a click command imported when it is used."""
+
+    @hookspec
+    def register_sites(self) -> Iterable[Path]:  # type: ignore[empty-body]
+        """Return folders of a package with site profiles, one YAML file a beamline, named by its stem."""
 
     @hookspec
     def before_run(self, plan: Any, output: Any) -> None:

@@ -21,6 +21,7 @@ from tomosaxs.errors import InputError, did_you_mean
 from tomosaxs.hookspecs import HookSpecs
 
 if TYPE_CHECKING:
+    from tomosaxs.dataset import Source
     from tomosaxs.plugin import PluginSpec
 
 GROUP = "tomosaxs"
@@ -101,6 +102,43 @@ def plugins() -> dict[str, PluginEntry]:
             raise InputError(f"two plugins are called {entry.name!r}: {other.target} and {entry.target}; rename one")
         entries[entry.name] = entry
     return dict(sorted(entries.items()))
+
+
+def site_folders() -> list[Path]:
+    """Return the folders with site profiles that packages register."""
+    return _from_hook("register_sites", Path)
+
+
+def registered(kind: str = "") -> dict[str, PluginEntry]:
+    """Return the registered plugins by name; of one kind only (``loader``, ``step``, ...) where it is given."""
+    return {name: entry for name, entry in plugins().items() if kind in ("", entry.kind)}
+
+
+def load(name: str, path: Path, **parameters: Any) -> Source:
+    """Describe data by a loader, as ``input:`` of a list does; values are read when they are asked for.
+
+    Parameters
+    ----------
+    name : str
+        The loader.
+    path : Path
+        What it reads.
+    **parameters
+        Those of the loader.
+
+    Raises
+    ------
+    InputError
+        When there is no such loader, a parameter is wrong, or the data cannot be read.
+    """
+    spec = find(name)
+    if spec.kind != "loader":
+        raise InputError(f"{name} is no loader")
+    values, wrong = spec.parameters.validate(parameters)
+    if wrong:
+        raise InputError("; ".join(f"{name}.{fault.name}: {fault.message}" for fault in wrong))
+    made: Source = spec.target((path,) if spec.many_paths else path, **values)
+    return made
 
 
 @lru_cache(maxsize=1)

@@ -103,6 +103,8 @@ class Result:
         The last one is the default that viewers open.
     estimates : dict of str to Estimate
         Named values such as the rotation axis.
+    site : dict
+        ``name``, ``title``, ``acknowledgement`` and ``papers`` of the site that the list names; else empty.
     """
 
     folder: Path
@@ -127,6 +129,7 @@ class Result:
     threads: int = 1
     peak_memory: int = 0
     side_outputs: list[Path] = field(default_factory=list)
+    site: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return the values of the saved dataset `name`, mapped from result.nxs."""
@@ -150,8 +153,9 @@ class Result:
 
     @property
     def citations(self) -> tuple[str, ...]:
-        """DOIs of all steps, each once, in order."""
-        return tuple(dict.fromkeys(doi for step in self.steps for doi in step.citations))
+        """DOIs of all steps and of the site, each once, in order."""
+        dois = [doi for step in self.steps for doi in step.citations]
+        return tuple(dict.fromkeys([*dois, *self.site.get("papers", ())]))
 
 
 def middle_slice(values: NDArray[Any]) -> NDArray[Any]:

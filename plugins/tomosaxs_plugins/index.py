@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tomosaxs import BackendEntry, CommandEntry, PluginEntry, hookimpl
@@ -45,6 +46,12 @@ def register_backends() -> list[BackendEntry]:
 def register_commands() -> list[CommandEntry]:
     """Return the commands of the bench: ``tomosaxs integrate`` and its like."""
     return [*commands.COMMANDS]
+
+
+@hookimpl
+def register_sites() -> list[Path]:
+    """Return the folder of the shipped site profiles."""
+    return [Path(__file__).parent / "sites"]
 
 
 @hookimpl

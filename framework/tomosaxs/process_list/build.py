@@ -17,7 +17,7 @@ from tomosaxs.process_list.values import INPUT_KEYS, Values, parameters_of, plac
 from tomosaxs.process_list.variables import NAME, Expander, read_variables
 
 VERSIONS = (1,)
-TOP_KEYS = ("version", "title", "paths", "input", "steps", "output")
+TOP_KEYS = ("version", "title", "site", "paths", "input", "steps", "output")
 
 
 def build(
@@ -58,6 +58,7 @@ def build(
         text,
         builder.variables,
         tuple(f"{option} {each}" for option, given in options for each in given),
+        *builder.site(),
     )
     builder.roots.report_unused()
     return made
@@ -105,6 +106,13 @@ class _Builder:
             self.faults.add(f"expected a text, got {shown(value)}", place, "title")
             return ""
         return str(self.expander.expand("" if value is None else str(value), place, "title"))
+
+    def site(self) -> tuple[str, int | None]:
+        """Return the site that the list names and the line; empty where it names none."""
+        if "site" not in self.tree:
+            return "", None
+        text = self.values.text(self.tree, "site", "", required=True)
+        return self.expander.expand(text or "", self.tree.place_of("site"), "site"), self.tree.place_of("site").line
 
     def inputs(self) -> list[InputEntry]:
         """Return the entries of ``input:``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs import registry
-from tomosaxs.errors import Problem, TomosaxsError, did_you_mean
+from tomosaxs.errors import InputError, ListError, Problem, TomosaxsError, did_you_mean
 from tomosaxs.parameters import Parameter, check_value
 from tomosaxs.plugin import PluginSpec
 from tomosaxs.process_list.datasets import Datasets
@@ -24,7 +24,8 @@ from tomosaxs.process_list.entries import (
 )
 from tomosaxs.process_list.files import is_pattern, named, resolve_files
 from tomosaxs.process_list.references import Estimates
-from tomosaxs.process_list.tree import Faults, Unread
+from tomosaxs.process_list.sites import Site, find_site
+from tomosaxs.process_list.tree import Faults, Place, Unread
 from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
 
 _BELONGS = {
@@ -62,6 +63,7 @@ class _Checker:
         self.faults = Faults(process_list.file)
         self.datasets = Datasets([entry.name for entry in process_list.inputs], self.faults)
         self.estimates = Estimates(process_list, self.faults)
+        self.site = self._site()
 
     def check(self) -> CheckedList:
         """Check everything in the order of the list."""
@@ -73,10 +75,32 @@ class _Checker:
             tuple(each for each in inputs if each is not None),
             tuple(each for each in steps if each is not None),
             tuple(each for each in outputs if each is not None),
+            self.site,
         )
+
+    def _site(self) -> Site | None:
+        if not self.list.site:
+            return None
+        try:
+            return find_site(self.list.site, self.list.folder)
+        except ListError as error:
+            self.faults.extend(error.problems)
+        except InputError as error:
+            self.faults.add(str(error), Place(self.list.site_line), "site")
+        return None
+
+    def _as_the_site_says(self, entry: InputEntry) -> InputEntry:
+        """Add the site's parameters of this loader where the list is silent."""
+        if self.site is None or self.site.loader != entry.plugin:
+            return entry
+        added = {name: value for name, value in self.site.parameters.items() if name not in entry.parameters}
+        line = self.list.site_line
+        lines = {**entry.lines, **({} if line is None else dict.fromkeys(added, line))}
+        return replace(entry, parameters={**entry.parameters, **added}, lines=lines)
 
     def _input(self, entry: InputEntry) -> CheckedInput | None:
         spec = self._find(entry, ("loader",))
+        entry = self._as_the_site_says(entry)
         values = {} if spec is None else self._values(entry, spec, INPUT_KEYS)
         paths = self._paths(entry, spec, values)
         if spec is None or not paths:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tomosaxs.errors import Problem
 from tomosaxs.plugin import PluginSpec
+from tomosaxs.process_list.sites import Site
 from tomosaxs.process_list.tree import Place, problem_at, short_plugin
 
 
@@ -166,6 +167,8 @@ class ProcessList:
         ``paths:``, resolved.
     settings : tuple of str
         Options of the command line that changed the list, for instance ``--set filter.size=3``.
+    site : str
+        Site profile that the list names, with its line; empty where it names none.
     """
 
     title: str
@@ -177,6 +180,8 @@ class ProcessList:
     text: str
     variables: dict[str, str]
     settings: tuple[str, ...] = ()
+    site: str = ""
+    site_line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -249,3 +254,4 @@ class CheckedList:
     inputs: tuple[CheckedInput, ...]
     steps: tuple[CheckedStep, ...]
     outputs: tuple[CheckedOutput, ...]
+    site: Site | None = None

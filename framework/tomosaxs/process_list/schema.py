@@ -91,6 +91,10 @@ def json_schema(entries: Mapping[str, PluginEntry] | None = None) -> dict[str, A
         "properties": {
             "version": {"const": 1, "description": "Version of the form of process lists."},
             "title": {"type": ["string", "number"], "description": "Title of the result."},
+            "site": {
+                "type": "string",
+                "description": "Site profile: a name that tomosaxs sites lists, or the path of a YAML file.",
+            },
             "paths": {
                 "type": "object",
                 "description": "Variables, used as ${name}.",

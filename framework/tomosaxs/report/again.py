@@ -70,6 +70,7 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
         result.estimates[name] = _estimate(group)
         if "key" in group.attrs:
             result.estimate_keys[name] = str(group.attrs["key"])
+    result.site = _site(entry)
     result.software = {name: _text(item) for name, item in entry["software"].items()}
     result.messages = _texts(execution["messages"])
     result.remarks = _texts(execution["remarks"]) if "remarks" in execution else []
@@ -79,6 +80,14 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
     result.ranks, result.threads = int(execution["ranks"][()]), int(execution["threads"][()])
     result.peak_memory = int(execution["peak_memory"][()])
     return result
+
+
+def _site(entry: h5py.Group) -> dict[str, Any]:
+    if "site" not in entry:
+        return {}
+    group = entry["site"]
+    texts = {name: _text(group[name]) for name in ("name", "title", "acknowledgement")}
+    return {**texts, "papers": tuple(_texts(group["papers"]))}
 
 
 def _text(item: h5py.Dataset) -> str:

@@ -190,11 +190,17 @@ def methods_text(result: Result) -> str:
         chosen = [f"{n} {_parameter(step.resolved.get(n, v))}" for n, v in step.given.items()]
         cited = "".join(f" [{number}]" for number in sorted(numbers[doi] for doi in step.citations))
         parts.append(f"{step.plugin}{_brackets(chosen)}{cited}")
-    sentences = [f"Data were processed with tomosaxs {version}".rstrip() + "."]
+    sentences = []
+    if result.site:
+        cited = "".join(f" [{numbers[doi]}]" for doi in result.site["papers"])
+        sentences.append(f"Data were taken at {result.site['title']}{cited}.")
+    sentences += [f"Data were processed with tomosaxs {version}".rstrip() + "."]
     if parts:
         sentences.append(f"The steps were, in this order: {'; '.join(parts)}.")
     for name, estimate in result.estimates.items():
         sentences.append(f"The value of {name} was {value_text(estimate)}.")
+    if result.site.get("acknowledgement"):
+        sentences.append(f"Acknowledgement that the beamline asks for: {result.site['acknowledgement']}")
     return " ".join(sentences)
 
 

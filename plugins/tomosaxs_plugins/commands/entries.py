@@ -24,4 +24,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
         needs=("matplotlib",),
         install="pip install 'tomosaxs[plot]'",
     ),
+    CommandEntry(
+        "sites",
+        "tomosaxs_plugins.commands.sites:sites",
+        "List the site profiles of beamlines that are known.",
+    ),
 )

@@ -48,6 +48,7 @@ def write_record(entry: h5py.Group, result: Result) -> None:
     _write_steps(entry, result)
     _write_inputs(entry, result)
     _write_estimates(entry, result)
+    _write_site(entry, result)
     software = group(entry, "software", "NXcollection")
     for name, version in result.software.items():
         put_text(software, safe_name(name), version)
@@ -103,6 +104,16 @@ def _write_inputs(entry: h5py.Group, result: Result) -> None:
         made["sizes"].attrs["units"] = "bytes"
         put_texts(made, "checksums", [checksum for _, _, checksum in each.files])
         made["checksums"].attrs["algorithm"] = "sha256"
+
+
+def _write_site(entry: h5py.Group, result: Result) -> None:
+    """Write which beamline the data come from, and what it asks for in publications."""
+    if not result.site:
+        return
+    made = group(entry, "site", "NXcollection")
+    for name in ("name", "title", "acknowledgement"):
+        put_text(made, name, result.site[name])
+    put_texts(made, "papers", result.site["papers"])
 
 
 def _write_estimates(entry: h5py.Group, result: Result) -> None:
