@@ -87,9 +87,11 @@ TABLE = [
     ("a list on top", "\n- a\n- b\n",
      "list.yml:2: a process list is a mapping with the keys title, site, paths, input, steps, output; this is a list"),
     ("a text on top", "hello\n",
-     "list.yml:1: a process list is a mapping with the keys title, site, paths, input, steps, output; this is a plain text"),
+     "list.yml:1: a process list is a mapping with the keys title, site, paths, input, steps, output; "
+     "this is a plain text"),
     ("a number on top", "42\n",
-     "list.yml:1: a process list is a mapping with the keys title, site, paths, input, steps, output; this is integer 42"),
+     "list.yml:1: a process list is a mapping with the keys title, site, paths, input, steps, output; "
+     "this is integer 42"),
     ("unknown key on top", "titel: x\n" + STEP, "list.yml:1: unknown key 'titel' (did you mean 'title' or 'site'?)"),
     ("other version", "version: 2\n" + STEP,
      "list.yml:1: version: version 2 of process lists is not supported (supported: 1)"),

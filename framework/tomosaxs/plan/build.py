@@ -23,7 +23,7 @@ from tomosaxs.plan.memory import size_blocks, too_large
 from tomosaxs.plan.model import Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plan.sweeps import Choice, Family, Swept, choices, chosen_values, stacked
-from tomosaxs.plugin import PluginError
+from tomosaxs.plugin import PluginError, PluginSpec
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
 from tomosaxs.process_list.entries import Entry
 
@@ -102,6 +102,11 @@ class _Builder:
     def _object(self, entry: Entry, text: str, key: str = "") -> None:
         self.problems.append(entry.problem(text, self.checked.process_list.file, key))
 
+    def _fits_site(self, spec: PluginSpec) -> bool:
+        """Return whether the list's site speaks of the data that this loader reads."""
+        site = self.checked.site
+        return site is not None and site.loader in ("", spec.name)
+
     def _input(self, each: CheckedInput) -> PlannedInput | None:
         entry = each.entry
         source = self._guard(entry, lambda: each.spec.target(each.argument, **each.values), "path")
@@ -110,6 +115,9 @@ class _Builder:
         if not isinstance(source, Source):
             self._object(entry, f"loader {each.spec.name} returned {type(source).__name__}, not a Source")
             return None
+        site = self.checked.site if self._fits_site(each.spec) else None
+        if site is not None:
+            source = site.applied(source)
         if entry.crop:
             whole = source.dataset
             crop = self._guard(entry, lambda: resolve_crop(entry.crop, whole), "crop")
@@ -131,6 +139,7 @@ class _Builder:
                 "files": [sampled_digest(path) if path.is_file() else str(path) for path in files],
                 "loader": step_key(each.spec, each.values, (), {}, {}),
                 "index": [digest([axis.binning, *axis.index.tolist()]) for axis in source.dataset.axes],
+                **({} if site is None else {"site": site.changes()}),
             }
         )
         if (source.uncertainty is not None) != source.dataset.uncertainty:

@@ -57,7 +57,7 @@ class RunRecord:
             path=self.context.folder / RESULT,
             title=listing.title or "",
             list_text=listing.text,
-            list_file=listing.file,
+            list_file=None if listing.file is None else listing.folder / listing.file.name,
             settings=tuple(listing.settings),
             command=typed_command(),
             estimates=dict(context.estimates),
@@ -69,6 +69,7 @@ class RunRecord:
             ranks=self.context.comm.size,
             threads=self.threads,
             peak_memory=int(sum(peaks)),
+            site=plan.checked.site.record() if plan.checked.site is not None else {},
         )
         for node in plan.saved:
             if node.store is not None:
