@@ -30,6 +30,8 @@ class PluginEntry:
         ``step``, ``estimator``, ``loader`` or ``saver``.
     words : str
         More words under which ``tomosaxs list WORD`` finds it.
+    former : tuple of str
+        Names it had before: lists with one of them are told the new one, and ``tomosaxs upgrade`` writes it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class PluginEntry:
     install: str = ""
     kind: str = "step"
     words: str = ""
+    former: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """Return why it cannot run and the cure, or an empty string."""

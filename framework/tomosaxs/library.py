@@ -27,6 +27,7 @@ def check(
     inputs: Sequence[str] = (),
     settings: Sequence[str] = (),
     roots: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> CheckedList:
     """Read and check a process list without looking at the data.
 
@@ -40,6 +41,8 @@ def check(
         ``STEP.PARAM=VALUE``, as ``--set``.
     roots : sequence of str
         ``OLD=NEW``, as ``--root``.
+    folder : Path, optional
+        Where relative paths of a list that is given as text belong; default the current folder.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def check(
         With all faults at once.
     """
     if isinstance(process_list, str) and "\n" in process_list:
-        found = parse_list(process_list, settings=settings, inputs=inputs, roots=roots)
+        found = parse_list(process_list, folder=folder, settings=settings, inputs=inputs, roots=roots)
     else:
         found = read_list(Path(process_list), settings=settings, inputs=inputs, roots=roots)
     return check_list(found)
@@ -90,7 +93,8 @@ def plan(
     ListError
         With all faults at once.
     """
-    return _plan(process_list, inputs, settings, roots, ranks, memory, block, _thread_count())
+    checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
+    return _plan(checked, ranks, memory, block, _thread_count())
 
 
 def _thread_count() -> int:
@@ -99,18 +103,8 @@ def _thread_count() -> int:
     return int(limit) if limit.isdigit() and int(limit) > 0 else len(usable_cores())
 
 
-def _plan(
-    process_list: str | Path,
-    inputs: Sequence[str],
-    settings: Sequence[str],
-    roots: Sequence[str],
-    ranks: int | None,
-    memory: float | None,
-    block: int | None,
-    threads: int,
-) -> Plan:
+def _plan(checked: CheckedList, ranks: int | None, memory: float | None, block: int | None, threads: int) -> Plan:
     comm = world()
-    checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
     allowed = memory if memory is not None else available_memory() * MEMORY_SHARE
     node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
     options = Options(ranks or comm.size, node_ranks, allowed, block, threads)
@@ -131,6 +125,7 @@ def run(
     log: Log | None = None,
     threads: int = 0,
     checksums: Literal["auto", "full", "sampled"] = "auto",
+    folder: Path | None = None,
 ) -> Result:
     """Run a process list; under ``mpirun`` every rank calls this alike.
 
@@ -147,6 +142,8 @@ def run(
     checksums : {"auto", "full", "sampled"}
         Of the inputs, sha256: of all bytes, or of the size and of samples spread over the file. ``auto``: all bytes of
         files up to 1 GiB, of larger ones samples.
+    folder : Path, optional
+        Where relative paths of a list that is given as text belong; default the current folder.
 
     Returns
     -------
@@ -163,13 +160,18 @@ def run(
     comm = world()
     allowed = comm.bcast(memory if memory is not None else available_memory() * MEMORY_SHARE)
     count = comm.bcast(_thread_count())  # of the first rank: every rank makes the same plan
-    made = _together(comm, lambda: _plan(process_list, inputs, settings, roots, None, allowed, block, count))
-    folder = _folder(output, made)
-    writer = LogWriter(folder, log or console) if comm.rank == 0 else None
+
+    def planned() -> Plan:
+        checked = check(process_list, inputs=inputs, settings=settings, roots=roots, folder=folder)
+        return _plan(checked, None, allowed, block, count)
+
+    made = together(comm, planned)
+    place = _folder(output, made)
+    writer = LogWriter(place, log or console) if comm.rank == 0 else None
     running = Run(
         made,
         comm,
-        folder,
+        place,
         resume=resume,
         log=writer if writer is not None else _silent,
         threads=threads,
@@ -187,7 +189,7 @@ def _silent(text: str) -> None:
     """Only the first rank logs."""
 
 
-def _together(comm: Communicator, action: Callable[[], T]) -> T:
+def together(comm: Communicator, action: Callable[[], T]) -> T:
     """Do the same on every rank; what fails on one is raised on all, as an error of all."""
     value: T | None = None
     own: TomosaxsError | None = None

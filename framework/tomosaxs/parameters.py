@@ -27,6 +27,8 @@ class Param:
         Limits.
     choices : sequence of str, optional
         The values that exist. Prefer ``Literal`` where the set is closed.
+    former : tuple of str, optional
+        Names it had before: lists with one of them are told the new one, and ``tomosaxs upgrade`` writes it.
     """
 
     description: str
@@ -36,6 +38,7 @@ class Param:
     le: float | None = None
     lt: float | None = None
     choices: tuple[str, ...] | None = None
+    former: tuple[str, ...] = ()
 
     def limits(self) -> str:
         """Return the limits as text, for instance ``>= 1, <= 31``."""

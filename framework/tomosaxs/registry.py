@@ -236,6 +236,9 @@ def find(name: str, relative_to: Path | None = None) -> PluginSpec:
         return _from_file(name, relative_to or Path.cwd())
     entry = plugins().get(name)
     if entry is None:
+        today = next((each.name for each in plugins().values() if name in each.former), "")
+        if today:
+            raise InputError(f"{name} is called {today} now; tomosaxs upgrade writes the new names into a list")
         reasons = "".join(f"\n  not available: {reason}" for reason in broken().values())
         raise InputError(f"no plugin is called {name!r}{did_you_mean(name, plugins())}{reasons}")
     if ".py:" in entry.target:

@@ -22,6 +22,10 @@ _COMMANDS = {
     "schema": ("tomosaxs.cli.catalogue:schema", "Print the JSON schema of process lists, for editors."),
     "demo": ("tomosaxs.cli.folders:demo", "Write a simulated scan, its truth and a list that processes it."),
     "report": ("tomosaxs.cli.folders:report", "Write report.html of a finished run again."),
+    "upgrade": ("tomosaxs.cli.upgrade:upgrade", "Write the names of today into old lists, comments kept."),
+    "doctor": ("tomosaxs.cli.doctor:doctor", "Look at this machine as a run would find it, with cures."),
+    "compare": ("tomosaxs.cli.compare:compare", "Compare two results: lists, versions, inputs and every value."),
+    "replay": ("tomosaxs.cli.compare:replay", "Run again what made a result, and compare."),
     "clean": ("tomosaxs.cli.folders:clean", "Remove the unfinished data of a run."),
 }
 

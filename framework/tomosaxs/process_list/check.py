@@ -197,6 +197,11 @@ class _Checker:
             late = {*entry.references, *entry.sweeps}
         for name in entry.parameters:
             if name not in names:
+                today = next((each.name for each in spec.parameters if name in each.param.former), "")
+                if today:
+                    message = f"{name} is called {today} now; tomosaxs upgrade writes the new names into a list"
+                    self.faults.add(message, entry.place(name), f"{where}.{name}")
+                    continue
                 near = did_you_mean(name, [*names, *keys])
                 if "did you mean" not in near:
                     near = did_you_mean(name, names).replace("(none exist)", f"({spec.name} has no parameters)")
