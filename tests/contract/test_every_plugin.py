@@ -37,6 +37,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "calculate": [{"expression": "where(data > 3, (data - 3) / monitor, sqrt(abs(data)))"}, {"expression": "2"}],
     "crop_volume": [{}, {"x": ["mid-3", 12], "y": ["begin", "end-5"]}],
+    "correct_distortion": [
+        {"coefficients": [1.0, 1e-3], "xcenter": 7.0, "ycenter": 3.5},
+        {"coefficients": [1.01, 1e-3, 1e-5], "xcenter": 7.0, "ycenter": 3.5, "interpolation": "linear"},
+    ],
+    "correct_tilt": [{"angle": 2.0}, {"angle": -1.0, "centre": 6.5, "interpolation": "linear"}, {"angle": 0.0}],
     "curve_band": [
         {"band": [0.5, 1.0]},
         {"band": [0.5, 1.0], "background": [[0.2, 0.4], [1.1, 1.4]], "measure": "integral"},
@@ -54,6 +59,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "fill_missing": [{}],
     "find_hot_pixels": [{}, {"frames": 5, "sigma": 4.0, "ring_width": 2.0, "mask": IMAGE, "mask_marks": "used"}],
     "find_limits": [{}, {"every": 1, "circle": 0.8, "percentiles": [2.0, 90.0]}],
+    "find_obscured_angles": [{}, {"threshold": 0.5, "margin": 0, "rows": 3}],
     "find_open_beam": [{}, {"columns": 1}],
     "find_rotation_axis": [
         {"on_low_confidence": "warn"},
@@ -75,6 +81,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "mask_circle": [{}, {"radius": 0.5, "value": float("nan")}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_monitor": [{}, *({"reference": which} for which in ("mean", "max", "first"))],
+    "ome_zarr": [
+        {"chunk": [4, 8, 8], "levels": 3},
+        {"chunk": [2, 16, 16], "version": "0.5", "compression": "lz4", "limits": [0.0, 1.0]},
+    ],
     "orthogonal_projections": [*({"kind": kind} for kind in ("mean", "max", "min", "sum")), {"every": 3}],
     "poisson_uncertainty": [{}, {"gain": 3.0, "offset": 20.0, "readout_noise": 5.0}],
     "polarisation": [{}, {"horizontal": 0.5}],
@@ -83,8 +93,24 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"band": [0.04, 0.06], "background": [[0.02, 0.035], [0.065, 0.08]], "azimuth_bins": 6, "fold": True}
         | {"error_model": "poisson", "measure": "integral", "mask_above": 60.0, "normalise": "monitor"},
     ],
+    "raw_volume": [{}, {"limits": [0.0, 1.0]}],
     "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
     "rescale": [{"limits": [0.1, 0.8]}, {"limits": [0.0, 1.0], "bits": 16}],
+    "remove_zingers": [
+        {},
+        {"threshold": 0.01, "outliers": "both"},
+        {"absolute": 5.0, "relative": 0.01, "size": 5, "outliers": "dark"},
+    ],
+    "remove_zingers_across_frames": [
+        {"threshold": 0.01},
+        {"threshold": 0.0, "outliers": "both", "frames": 5},
+        {"absolute": 5.0, "outliers": "dark"},
+    ],
+    "remove_zingers_in_sinograms": [{"threshold": 0.01}, {"absolute": 3.0, "size": 6, "outliers": "both"}],
+    "retrieve_phase": [
+        {"length": 3.0},
+        {"delta_beta": 5.0, "distance": 0.01, "unsharp_coeff": 0.5, "padding": "reflect", "output": "phase"},
+    ],
     "self_absorption": [
         {"transmission": 0.3},
         {"transmitted": "monitor", "incident": 100.0, "empty_beam": 0.02},

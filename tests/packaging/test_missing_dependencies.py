@@ -27,11 +27,16 @@ AFFECTED: dict[str, set[str]] = {
     "numba": {
         "azimuthal_integrate: tomosaxs",
         "cake: tomosaxs",
+        "correct_distortion",
+        "correct_tilt",
         "dead_time",
         "find_rotation_axis",
         "frame_corrections",
         "radial_band",
         "reconstruct: tomosaxs",
+        "remove_zingers",
+        "remove_zingers_across_frames",
+        "remove_zingers_in_sinograms",
     },
     "numexpr": {
         "calculate",
