@@ -27,7 +27,8 @@ _WORLD = """
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 if world.Get_rank() == 0:
-    print(f"{world.Get_size()} {" ".join(MPI.Get_library_version().splitlines()[0].split())[:60]}\\n", end="", flush=True)
+    library = " ".join(MPI.Get_library_version().splitlines()[0].split())
+    print(f"{world.Get_size()} {library[:60]}", flush=True)
 """
 
 

@@ -82,8 +82,8 @@ def test_a_library_that_is_not_there(monkeypatch) -> None:
         found = [finding for finding in _findings("libraries") if "not_a_package" in finding.text]
     finally:
         registry.forget()
-    assert [str(finding) for finding in found] == [
-        "note  libraries   not_a_package is not installed; wanted by wants\n                  -> pip install not-a-package"
+    assert [str(finding).split("\n") for finding in found] == [
+        ["note  libraries   not_a_package is not installed; wanted by wants", f"{'':<18}-> pip install not-a-package"]
     ]
     assert importlib.util.find_spec("not_a_package") is None
 
