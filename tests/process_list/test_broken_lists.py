@@ -32,7 +32,9 @@ TABLE = [
     ("out of range in a sweep", STEP + "    size: {sweep: [3, 99]}\n",
      "list.yml:5: step 1 smooth.size: value 2 of the sweep: must be >= 1, <= 31 px, got 99"),
     ("an empty sweep", STEP + "    size: {sweep: []}\n",
-     "list.yml:5: step 1 smooth.size: a sweep is a list of values, for instance {sweep: [3, 5, 7]}, got an empty list"),
+     "list.yml:5: step 1 smooth.size: a sweep is a list of values, for instance {sweep: [3, 5, 7]}, "
+     "or a range, {sweep: {start: 3, stop: 7, step: 2}} or {sweep: {start: 3, stop: 7, count: 3}}, "
+     "got an empty list"),
     ("duplicate key", STEP + "    size: 3\n    mode: mean\n    size: 5\n",
      "list.yml:7: step 1 smooth.size: the key 'size' is given twice, first on line 5"),
     ("duplicate key on top", STEP + "steps: []\n",

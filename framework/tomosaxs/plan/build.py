@@ -196,7 +196,7 @@ class _Builder:
 
     def _planned(self, checked: CheckedStep, own: list[Swept], choice: Choice, number: int) -> PlannedStep:
         """Plan a step with one combination of swept values."""
-        spec, entry = checked.spec, checked.entry
+        spec = checked.spec
         inputs = tuple(self.current[name].of(choice) for name in checked.on)
         datasets = [node.dataset for node in inputs]
         cores = tuple(core_of(pattern, d) for (_, pattern), d in zip(spec.inputs, datasets, strict=True))

@@ -58,7 +58,16 @@ Choice: TypeAlias = tuple[tuple[Swept, int], ...]
 
 def choice_text(choice: Choice) -> str:
     """Return a combination in words, for instance ``despike.size 5, reconstruct.filter hann``."""
-    return ", ".join(f"{swept.label}.{swept.parameter} {swept.values[place]}" for swept, place in choice)
+    return ", ".join(f"{swept.label}.{swept.parameter} {value_text(swept.values[place])}" for swept, place in choice)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as it is written in a list: 2.0 is 2, None is null."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(value_text(each) for each in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 @dataclass(eq=False)

@@ -170,6 +170,20 @@ def _spec(entry: PluginEntry) -> tuple[PluginSpec | None, str]:
         return None, str(error)
 
 
+def _range(key: str, size: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a range of a sweep, by its step or by the count of its values."""
+    ends = {"start": {"type": "number"}, "stop": {"type": "number"}}
+    return {
+        "type": "object",
+        "required": [*ends, key],
+        "additionalProperties": False,
+        "properties": {**ends, key: size},
+    }
+
+
+_RANGES = (_range("step", {"type": "number"}), _range("count", {"type": "integer", "minimum": 2}))
+
+
 def _parameter(declared: Parameter) -> dict[str, Any]:
     """Return the schema of one parameter: a value, a reference, or a sweep over values."""
     param = declared.param
@@ -178,7 +192,7 @@ def _parameter(declared: Parameter) -> dict[str, Any]:
         "type": "object",
         "required": ["sweep"],
         "additionalProperties": False,
-        "properties": {"sweep": {"type": "array", "items": value, "minItems": 1}},
+        "properties": {"sweep": {"anyOf": [{"type": "array", "items": value, "minItems": 1}, *_RANGES]}},
     }
     unit = f" [{param.unit}]" if param.unit else ""
     limits = f" ({param.limits()})" if param.limits() else ""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tomosaxs.process_list.entries import Reference, StepEntry
+from tomosaxs.process_list.ranges import swept_values
 from tomosaxs.process_list.tree import Faults, Keyed, Listed, Place, short_plugin, shown, step_where
 from tomosaxs.process_list.values import STEP_KEYS, Values, parameters_of, places_of
 from tomosaxs.process_list.variables import NAME, as_reference
@@ -84,13 +85,11 @@ class StepReader:
         )
 
     def _sweep(self, values: Any, place: Place, where: str) -> tuple[Any, ...]:
-        if not isinstance(values, list) or not values:
-            given = "an empty list" if values == [] else shown(values)
-            self.faults.add(
-                f"a sweep is a list of values, for instance {{sweep: [3, 5, 7]}}, got {given}", place, where
-            )
+        try:
+            return swept_values(values, shown(values))
+        except ValueError as error:
+            self.faults.add(str(error), place, where)
             return ()
-        return tuple(values)
 
     def _names(self, steps: list[StepEntry]) -> None:
         first: dict[str, StepEntry] = {}

@@ -23,10 +23,12 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
     old = saved_in(context.folder / RESULT) if resume else {}
     ready = set()
     equal: Counter[str] = Counter()
+    stacks: set[Node] = set()
     for one in context.plan.passes:
         for node in dict.fromkeys(each.stack or each for each in one.stores):
-            if node.parts and node.store is not None:
+            if node in stacks:
                 continue  # some of its parts are made in an earlier pass
+            stacks.update([node] if node.parts else ())
             internal = f"/entry/{node.in_result or f'{node.name}/data'}"
             home = context.home(node.key)
             if equal[node.key]:  # two steps that do the same to the same data
@@ -40,7 +42,7 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
             elif node.key in old:
                 node.store = Store(context.folder / RESULT, old[node.key])
                 ready.add(node)
-    for node in [node for node in context.plan.nodes if node.parts and node.store is not None]:
+    for node in stacks:
         for slot, part in node.parts.items():  # they are there together, or made together
             part.store = replace(node.store, slot=slot) if node.store is not None else None
             if node in ready:
