@@ -37,6 +37,7 @@ AFFECTED: dict[str, set[str]] = {
         "remove_zingers",
         "remove_zingers_across_frames",
         "remove_zingers_in_sinograms",
+        "retrieve_phase",
     },
     "numexpr": {
         "calculate",
@@ -44,6 +45,7 @@ AFFECTED: dict[str, set[str]] = {
         "minus_log",
         "azimuthal_integrate: pyfai",
         "cake: pyfai",
+        "retrieve_phase",
     },
     "pyFAI": {"azimuthal_integrate: pyfai", "cake: pyfai"},
     "scipy": {
@@ -54,10 +56,12 @@ AFFECTED: dict[str, set[str]] = {
         "reconstruct: astra",
         "reconstruct: tomopy",
         "reconstruct: tomosaxs",
+        "retrieve_phase",
     },
     "silx": {"azimuthal_integrate: pyfai", "cake: pyfai"},
     "tifffile": {"tiff_stack"},
     "tomopy": {"reconstruct: tomopy"},
+    "zarr": {"ome_zarr"},
 }
 
 HEAD = """\
