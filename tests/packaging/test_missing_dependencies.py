@@ -25,6 +25,13 @@ AFFECTED: dict[str, set[str]] = {
     "matplotlib": {"curve_plot"},
     "mpi4py": set(),
     "numba": {
+        "downsample",
+        "downsample_height",
+        "find_limits",
+        "histogram",
+        "ome_zarr",
+        "rescale",
+        "undo_rescale",
         "azimuthal_integrate: tomosaxs",
         "cake: tomosaxs",
         "correct_distortion",

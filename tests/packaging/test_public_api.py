@@ -36,6 +36,7 @@ KERNELS = (
     "reconstruction/grid.py", "reconstruction/lanes.py", "reconstruction/parallel.py",
     "reconstruction/backends/astra.py", "reconstruction/backends/base.py", "reconstruction/backends/own.py",
     "reconstruction/backends/tomopy.py",
+    "volume/binning.py", "volume/grey.py", "volume/parts.py", "volume/statistics.py",
 )  # fmt: skip
 
 

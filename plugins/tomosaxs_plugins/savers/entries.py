@@ -21,6 +21,20 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="TIFF images export 8 bit 16 bit ImageJ Avizo stack",
     ),
     PluginEntry(
+        "raw_volume",
+        "tomosaxs_plugins.savers.raw_volume:raw_volume",
+        "Save a volume as NAME.vol (float32) or NAME.raw (8 and 16 bit), with its .info and .xml beside it.",
+        words="vol raw PyHST2 HST vol.info ImageJ export binary 8 bit 16 bit",
+    ),
+    PluginEntry(
+        "ome_zarr",
+        "tomosaxs_plugins.savers.ome_zarr:ome_zarr",
+        "Save a volume as OME-Zarr: in chunks and at several resolutions, with voxel sizes.",
+        needs=("zarr", "numba"),
+        install="pip install 'tomosaxs[zarr]'",
+        words="NGFF zarr multiscale pyramid napari Fiji neuroglancer chunks export",
+    ),
+    PluginEntry(
         "chi",
         "tomosaxs_plugins.savers.chi:chi",
         "Write every curve as a .chi file: four lines of header, then columns, as FIT2D does.",
