@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tomosaxs.process_list.sites import Site, find_site, known_sites
     from tomosaxs.registry import backends, load, registered
     from tomosaxs.report.pictures import contact_sheet
+    from tomosaxs.report.plain import html_page, picture_uri
     from tomosaxs.result import Result, SavedDataset
     from tomosaxs.runner.growing import GrowingResult
     from tomosaxs.runner.growing_rows import FileRows
@@ -68,6 +69,7 @@ _HOMES = {
     ),
     "plugin": ("Estimate", "Output", "PluginError", "Uncertain", "estimator", "loader", "plugin", "saver"),
     "report.pictures": ("contact_sheet",),
+    "report.plain": ("html_page", "picture_uri"),
     "process_list.sites": ("Site", "find_site", "known_sites"),
     "registry": ("backends", "load", "registered"),
     "result": ("Result", "SavedDataset"),
@@ -109,6 +111,6 @@ __all__ = [
     "ListError", "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity",
     "Reader", "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Site", "Source", "Spectra",
     "StepError", "Stop", "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert",
-    "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "known_sites", "load",
-    "loader", "plan", "plugin", "registered", "run", "saver",
+    "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "html_page", "known_sites",
+    "load", "loader", "picture_uri", "plan", "plugin", "registered", "run", "saver",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from tomosaxs.plugin import Estimate
 from tomosaxs.report.details import details_of
 from tomosaxs.report.pictures import png_uri
+from tomosaxs.report.plain import style
 from tomosaxs.report.views import view_of
 from tomosaxs.result import Result, StepRecord
 
@@ -41,6 +42,7 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = resources.files("tomosaxs.report").joinpath("report.html").read_text(encoding="utf-8")
     page = environment.from_string(template).render(
+        style=Markup(style()),
         result=result,
         verdict=verdict(result),
         views=[view_of(saved) for saved in reversed(result.datasets)],
