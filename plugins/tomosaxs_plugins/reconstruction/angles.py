@@ -15,37 +15,42 @@ _GAP = 4.0  # times the median step, and
 _SMALLEST_GAP = 3.0  # degrees: wider steps between directions are reported
 
 
-def angular_weights(angles_deg: ArrayLike) -> NDArray[np.float64]:
+def angular_weights(angles_deg: ArrayLike, period: float = 180.0) -> NDArray[np.float64]:
     """Return the weight of every projection in the integral over half a turn.
 
     Parameters
     ----------
     angles_deg : array_like, shape (angles,)
         Angles in degrees, in any order, of any range.
+    period : float
+        Degrees after which a view sees the same: 180 of parallel rays, 360 where a view and its opposite complement
+        each other (an extended field).
 
     Returns
     -------
     ndarray, shape (angles,)
-        Weights in radians; they are positive and sum to pi.
+        Weights in radians; they are positive and sum to pi, to 2 pi for a period of 360 degrees.
 
     Raises
     ------
     ValueError
         If there are no angles, or some are not finite.
     """
-    directions, members, counts = _directions(angles_deg)
-    gaps = _gaps(directions)  # from each direction to the next
+    directions, members, counts = _directions(angles_deg, period)
+    gaps = _gaps(directions, period)  # from each direction to the next
     cells = 0.5 * (gaps + np.roll(gaps, 1))
     return np.asarray(np.deg2rad(cells / counts)[members])
 
 
-def coverage_warning(angles_deg: ArrayLike) -> str | None:
+def coverage_warning(angles_deg: ArrayLike, period: float = 180.0) -> str | None:
     """Say in words which directions were not measured.
 
     Parameters
     ----------
     angles_deg : array_like, shape (angles,)
         Angles in degrees.
+    period : float
+        Degrees after which a view sees the same, as for `angular_weights`.
 
     Returns
     -------
@@ -57,10 +62,10 @@ def coverage_warning(angles_deg: ArrayLike) -> str | None:
     ValueError
         If there are no angles, or some are not finite.
     """
-    directions, _, _ = _directions(angles_deg)
+    directions, _, _ = _directions(angles_deg, period)
     if len(directions) < 2:
         return "all projections have the same direction: nothing can be reconstructed from them"
-    gaps = _gaps(directions)
+    gaps = _gaps(directions, period)
     wide = gaps > max(_GAP * float(np.median(gaps)), _SMALLEST_GAP)
     if not wide.any():
         return None
@@ -68,27 +73,27 @@ def coverage_warning(angles_deg: ArrayLike) -> str | None:
         f"{start:.6g} to {start + gap:.6g}" for start, gap in zip(directions[wide], gaps[wide], strict=True)
     )
     return (
-        f"no projections between {missing} degrees (modulo 180; the usual step is {np.median(gaps):.4g} degrees): "
-        "edges that lie along these directions will be missing or smeared"
+        f"no projections between {missing} degrees (modulo {period:g}; the usual step is {np.median(gaps):.4g} "
+        "degrees): edges that lie along these directions will be missing or smeared"
     )
 
 
-def _directions(angles_deg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the distinct directions in [0, 180), which of them each angle has, and how many share each."""
+def _directions(angles_deg: ArrayLike, period: float) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the distinct directions in [0, period), which of them each angle has, and how many share each."""
     angles = np.asarray(angles_deg, dtype=np.float64).ravel()
     if angles.size == 0:
         raise ValueError("there are no angles")
     if not np.isfinite(angles).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(angles))} of {angles.size} angles are not finite")
-    folded = np.mod(angles, 180.0)
+    folded = np.mod(angles, period)
     tolerance = _SAME_DIRECTION * 180.0 / angles.size
     order = np.argsort(folded, kind="stable")
     ordered = folded[order]
     new = np.concatenate([[True], np.diff(ordered) > tolerance])
     group = np.cumsum(new) - 1
     directions = ordered[new]
-    # the last group may go on across 180 degrees, where directions begin again
-    if len(directions) > 1 and directions[0] + 180.0 - ordered[-1] <= tolerance:
+    # the last group may go on across the period, where directions begin again
+    if len(directions) > 1 and directions[0] + period - ordered[-1] <= tolerance:
         group[group == group[-1]] = 0
         directions = directions[:-1]
     members = np.empty(angles.size, dtype=np.intp)
@@ -96,6 +101,6 @@ def _directions(angles_deg: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.
     return directions, members, np.bincount(members, minlength=len(directions))
 
 
-def _gaps(directions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the step in degrees from each direction to the next, around half a turn."""
-    return np.diff(np.append(directions, directions[0] + 180.0))
+def _gaps(directions: NDArray[np.float64], period: float) -> NDArray[np.float64]:
+    """Return the step in degrees from each direction to the next, around the period."""
+    return np.diff(np.append(directions, directions[0] + period))

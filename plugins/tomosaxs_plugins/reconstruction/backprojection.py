@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import scipy.fft
@@ -33,6 +33,8 @@ _VIEWS = 64  # views filtered at a time: their samples stay in the cache
 _ROWS = 32  # rows of a slice worked on by one thread at a time
 
 Item = TypeVar("Item")
+Region: TypeAlias = tuple[int, int, int, int]
+"""Part of a slice: top, bottom, left and right, the second and the last one excluded."""
 
 
 class _Map(Protocol):
@@ -51,6 +53,7 @@ def filtered_backprojection(
     size: int | None = None,
     mask_ratio: float | None = None,
     threads: int | None = None,
+    region: Region | None = None,
 ) -> NDArray[np.float32]:
     """Reconstruct slices from sinograms.
 
@@ -72,13 +75,16 @@ def filtered_backprojection(
         Pixels outside a circle of this diameter, relative to the size, become zero.
     threads : int, optional
         Number of threads; by default as `thread_count` says.
+    region : (top, bottom, left, right), optional
+        Rows and columns of the slice that are worked out, the last ones excluded; the result is that part of the
+        whole slice bit for bit.
 
     Returns
     -------
     ndarray, shape (slices, size, size), float32
-        Attenuation per pixel. The rotation axis is at row and column ``(size - 1) / 2``; detector column
-        ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from there. A slice is
-        bit-identical whatever the other slices and the number of threads.
+        Attenuation per pixel (of the region only, where one is given). The rotation axis is at row and column
+        ``(size - 1) / 2``; detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y
+        rows from there. A slice is bit-identical whatever the other slices and the number of threads.
 
     Raises
     ------
@@ -90,9 +96,12 @@ def filtered_backprojection(
     side = width if size is None else size
     if side < 1:
         raise ValueError(f"a slice needs at least one pixel, not {side}")
-    geometry = _plan(angles_deg, centre_px, width, side, filter)
+    top, bottom, left, right = region or (0, side, 0, side)
+    if not (0 <= top < bottom <= side and 0 <= left < right <= side):
+        raise ValueError(f"rows {top} to {bottom}, columns {left} to {right} are no part of a slice of {side} pixels")
+    geometry = _plan(angles_deg, centre_px, width, side, (top, bottom, left, right), filter)
     workers = thread_count(threads)
-    volume = np.empty((slices, side, side), dtype=np.float32)
+    volume = np.empty((slices, bottom - top, right - left), dtype=np.float32)
     if workers == 1:
         _reconstruct_all(stack, geometry, padding, volume, _one_by_one)
     else:
@@ -103,7 +112,7 @@ def filtered_backprojection(
                     pass
 
             _reconstruct_all(stack, geometry, padding, volume, together)
-    return mask_outside(volume, mask_ratio)
+    return mask_outside(volume, mask_ratio, side, (top, bottom, left, right))
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,18 @@ class _Geometry:
     origin: NDArray[np.float64]  # (angles,) sample seen by the rotation axis
     along_x: NDArray[np.float64]  # (angles,) samples per column of the slice
     along_y: NDArray[np.float64]  # (angles,) samples per row of the slice
-    columns: int  # of the sums: the size rounded up to whole vectors of pixels
+    columns: int  # of the sums: those of the region rounded up to whole vectors of pixels
+    middle_x: float  # the rotation axis in pixels of the region
+    middle_y: float
 
 
-def _plan(angles_deg: ArrayLike, centre: float, width: int, side: int, name: str) -> _Geometry:
+def _plan(angles_deg: ArrayLike, centre: float, width: int, side: int, region: Region, name: str) -> _Geometry:
     """Work out which part of the filtered projections is needed, and the filter."""
     angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).ravel())
-    columns = 4 * ((side + 3) // 4)
+    top, _, left, right = region
     middle = 0.5 * (side - 1)
-    radius = math.hypot(columns - 1 - middle, middle)
+    # rounding up to whole vectors may reach three pixels beyond the slice, wherever a region ends
+    radius = math.hypot(side + 2 - middle, middle)
     first = math.floor(centre - radius) - 1
     last = math.ceil(centre + radius) + 1
     length = padded_length(width, max(last, width - 1 - first))
@@ -142,7 +154,9 @@ def _plan(angles_deg: ArrayLike, centre: float, width: int, side: int, name: str
         origin=np.full(len(angles), OVERSAMPLING * (centre - first)),
         along_x=OVERSAMPLING * np.cos(angles),
         along_y=OVERSAMPLING * np.sin(angles),
-        columns=columns,
+        columns=4 * ((right - left + 3) // 4),
+        middle_x=middle - left,
+        middle_y=middle - top,
     )
 
 
@@ -156,11 +170,10 @@ def _reconstruct_all(
 ) -> None:
     """Fill the volume, sixteen slices at a time."""
     slices, views, _ = stack.shape
-    side = volume.shape[1]
-    middle = 0.5 * (side - 1)
-    total = np.empty((side, geometry.columns, LANES), dtype=np.float32)
+    height, width = volume.shape[1:]
+    total = np.empty((height, geometry.columns, LANES), dtype=np.float32)
     samples = np.zeros((min(views, _VIEWS), geometry.samples, LANES), dtype=np.float32)
-    bands = [(row, min(side, row + _ROWS)) for row in range(0, side, _ROWS)]
+    bands = [(row, min(height, row + _ROWS)) for row in range(0, height, _ROWS)]
     for group in range(0, slices, LANES):
         members = range(min(LANES, slices - group))
         total[...] = 0.0
@@ -174,14 +187,14 @@ def _reconstruct_all(
 
             def backproject(band: tuple[int, int], chosen: slice = chosen, part: Any = part) -> None:
                 places = geometry.origin[chosen], geometry.along_x[chosen], geometry.along_y[chosen]
-                add_backprojection(total, part, *places, middle, *band)
+                add_backprojection(total, part, *places, geometry.middle_x, geometry.middle_y, *band)
 
             each(filter_slice, members)
             each(backproject, bands)
 
         def store(band: tuple[int, int], group: int = group, members: range = members) -> None:
             rows = slice(*band)
-            volume[group : group + len(members), rows] = np.moveaxis(total[rows, :side, : len(members)], 2, 0)
+            volume[group : group + len(members), rows] = np.moveaxis(total[rows, :width, : len(members)], 2, 0)
 
         each(store, bands)
 

@@ -9,7 +9,21 @@ PLUGINS: tuple[PluginEntry, ...] = (
         "reconstruct",
         "tomosaxs_plugins.reconstruction.reconstruct:reconstruct",
         "Reconstruct slices from sinograms with the backend that the list names.",
-        words="FBP filtered backprojection gridrec SIRT CGLS tomography astra tomopy volume",
+        words="FBP filtered backprojection gridrec SIRT CGLS tomography astra tomopy volume local interior roi",
+    ),
+    PluginEntry(
+        "extend_field",
+        "tomosaxs_plugins.reconstruction.extend_field:extend_field",
+        "Make wide sinograms of a full turn whose rotation axis lies near one edge of the detector.",
+        words="half acquisition extended field of view 360 offset axis double fov half_acq",
+    ),
+    PluginEntry(
+        "convert_360_to_180",
+        "tomosaxs_plugins.reconstruction.convert_360_to_180:convert_360_to_180",
+        "Merge opposite views of a full turn into the views of half a turn, as wide as both together.",
+        needs=("numba",),
+        install="pip install numba",
+        words="half acquisition extended field of view sinogram stitch double fov",
     ),
 )
 

@@ -68,7 +68,12 @@ def inside_circle(size: int, ratio: float) -> NDArray[np.bool_]:
     return np.asarray(distance[:, np.newaxis] ** 2 + distance**2 <= (0.5 * ratio * size) ** 2)
 
 
-def mask_outside(volume: NDArray[np.float32], ratio: float | None) -> NDArray[np.float32]:
+def mask_outside(
+    volume: NDArray[np.float32],
+    ratio: float | None,
+    size: int | None = None,
+    region: tuple[int, int, int, int] | None = None,
+) -> NDArray[np.float32]:
     """Set everything outside a circle around the rotation axis to zero, in place.
 
     Parameters
@@ -77,6 +82,10 @@ def mask_outside(volume: NDArray[np.float32], ratio: float | None) -> NDArray[np
         Slices.
     ratio : float or None
         Diameter of the circle, relative to the size; None leaves the volume as it is.
+    size : int, optional
+        Rows and columns of the whole slices; default those of the volume.
+    region : (top, bottom, left, right), optional
+        Which part of the whole slices the volume is.
 
     Returns
     -------
@@ -89,5 +98,8 @@ def mask_outside(volume: NDArray[np.float32], ratio: float | None) -> NDArray[np
         If the ratio is not positive.
     """
     if ratio is not None:
-        volume[:, ~inside_circle(volume.shape[-1], ratio)] = 0.0
+        inside = inside_circle(volume.shape[-1] if size is None else size, ratio)
+        if region is not None:
+            inside = inside[region[0] : region[1], region[2] : region[3]]
+        volume[:, ~inside] = 0.0
     return volume

@@ -105,7 +105,8 @@ def add_backprojection(
     origin: Any,
     along_x: Any,
     along_y: Any,
-    middle: float,
+    middle_x: float,
+    middle_y: float,
     first_row: int,
     last_row: int,
 ) -> None:
@@ -118,10 +119,10 @@ def add_backprojection(
     samples : ndarray, shape (views, positions, 16), float32, contiguous
         Filtered projections, interpolated linearly between neighbouring positions.
     origin, along_x, along_y : ndarray, shape (views,), float64, contiguous
-        Pixel (row, column) sees the position ``origin + (column - middle) * along_x + (row - middle) * along_y``.
+        Pixel (row, column) sees the position ``origin + (column - middle_x) * along_x + (row - middle_y) * along_y``.
         All of them must lie between 0 and positions - 1 (exclusive); this is not checked.
-    middle : float
-        Row and column of the rotation axis.
+    middle_x, middle_y : float
+        Column and row of the rotation axis, perhaps outside the sums.
     first_row, last_row : int
         Rows to work on, the last one excluded.
     """
@@ -135,7 +136,7 @@ def add_backprojection(
         for left in range(0, width, _TILE):
             for row in range(first_row, last_row):
                 for k in range(view, end):
-                    row_origin[k] = origin[k] + (row - middle) * along_y[k]
+                    row_origin[k] = origin[k] + (row - middle_y) * along_y[k]
                 for column in range(left, min(width, left + _TILE), _UNROLL):
                     at = (row * width + column) * LANES
-                    add_views(sums, at, values, positions, row_origin, along_x, column - middle, view, end)
+                    add_views(sums, at, values, positions, row_origin, along_x, column - middle_x, view, end)

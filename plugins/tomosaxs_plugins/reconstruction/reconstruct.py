@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import (
-    Axis,
     Dataset,
     InputError,
     Output,
@@ -21,20 +20,17 @@ from tomosaxs import (
     plugin,
 )
 from tomosaxs import convert as convert_units
-from tomosaxs_plugins.reconstruction.angles import coverage_warning
+from tomosaxs_plugins.reconstruction.angles import angular_weights, coverage_warning
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
+from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, columns_of, half_slice_warning
+from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
 
-def _columns(data: Dataset) -> Axis:
-    """Return the axis across the beam: of a detector, or of a raster."""
-    return data.axis("x") if "x" in data.names else data.axis("detector_x")
-
-
 def pixel_size(data: Dataset) -> float | None:
     """Return the distance of neighbouring columns in metres, or None where it is not known."""
-    axis = _columns(data)
+    axis = columns_of(data)
     if axis.values is not None and axis.size > 1 and axis.units not in ("", "px"):
         step = abs(float(axis.values[-1] - axis.values[0])) / (axis.size - 1)
         return convert_units(step, axis.units, "m") if step > 0 else None
@@ -46,7 +42,7 @@ def pixel_size(data: Dataset) -> float | None:
 
 def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
     """Make ``auto`` concrete and refuse what the chosen backend cannot do."""
-    columns, angles = _columns(data), data.axis("rotation_angle")
+    columns, angles = columns_of(data), data.axis("rotation_angle")
     if angles.values is None:
         raise InputError("the rotation angles are not known; give them in the input")
     if angles.size < 2:
@@ -54,6 +50,7 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
     kept_angles(angles, parameters["exclude"])
     if len(np.unique(np.diff(columns.index))) > 1:
         raise InputError(f"the crop of {columns.name} leaves columns out in between: take a range with one step")
+    region_of(parameters["roi"], parameters["size"] or columns.size)
     algorithm, asked = parameters["algorithm"], parameters["backend"]
     known = backends("reconstruct")
     if asked != "auto":
@@ -68,10 +65,30 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
                 f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}"
             )
         _refuse_iterations(asked, algorithm, parameters["iterations"])
+        _refuse_weighted(data, asked, algorithm, parameters["padding"])
         return {}
     name = _automatic(algorithm)
     _refuse_iterations(name, algorithm, parameters["iterations"])
+    _refuse_weighted(data, name, algorithm, parameters["padding"])
     return {"backend": name}
+
+
+def _refuse_weighted(data: Dataset, name: str, algorithm: str, padding: str) -> None:
+    """Refuse for weighted sinograms of an extended field what needs true line integrals."""
+    if FULL_TURN not in data.metadata:
+        return
+    if algorithm not in (*backends("reconstruct")[name].load().filtered, "backproject"):
+        raise InputError(
+            f"algorithm {algorithm} needs true line integrals, which the weighted sinograms of extend_field are not: "
+            "use convert_360_to_180 in its place",
+            parameter="algorithm",
+        )
+    if padding == "cylinder":
+        raise InputError(
+            "the weighted sinograms of extend_field show no cylinder to go on with: use convert_360_to_180 in its "
+            "place",
+            parameter="padding",
+        )
 
 
 def _refuse_iterations(name: str, algorithm: str, iterations: int | None) -> None:
@@ -103,22 +120,24 @@ def _automatic(algorithm: str) -> str:
     return next((name for name, found in usable if found.has_gpu()), usable[0][0])
 
 
-def _shape(data: Dataset, *, size: int | None, **rest: Any) -> Output:
-    columns = _columns(data)
+def _shape(data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] | None, **rest: Any) -> Output:
     pixel = pixel_size(data)
-    count = size or columns.size
-    grid = np.arange(count) - (count - 1) / 2
-    values, units = (grid * pixel, "m") if pixel is not None else (grid, "px")
-    axes = tuple(Axis(name, count, values, units) for name in ("y", "x"))
     per = "m" if pixel is not None else "px"
+    axes = slice_axes(size or columns_of(data).size, roi, pixel)
     return Output(axes, "float32", data.label, f"{data.units or 1}/{per}")
 
 
-def _memory(slices: int, data: Dataset, *, size: int | None, **rest: Any) -> float:
+def _memory(
+    slices: int, data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] | None, padding: str, **rest: Any
+) -> float:
     """Own backprojection, as measured: sixteen slices side by side, filtered rows a few at a time."""
-    width, angles = _columns(data).size, data.axis("rotation_angle").size
+    width, angles = columns_of(data).size, data.axis("rotation_angle").size
     count = size or width
-    return slices * 4.0 * (count * count + width * angles) + 64.0 * count * count + 12000.0 * width
+    top, bottom, left, right = region_of(roi, count) or (0, count, 0, count)
+    area = float((bottom - top) * (right - left))
+    wide = 3 * width if padding == "cylinder" else 0
+    copies = width if FULL_TURN in data.metadata else 0
+    return slices * 4.0 * (area + (width + wide + copies) * angles) + 64.0 * area + 12000.0 * (width + wide)
 
 
 @plugin(shape=_shape, check=_check, memory=_memory, cite=("10.1137/1.9780898719277",))
@@ -132,10 +151,18 @@ def reconstruct(
     backend: Annotated[str, Param("auto, or the library that reconstructs")] = "auto",
     algorithm: Annotated[str, Param("fbp, backproject, gridrec, sirt, cgls ... as the backend has")] = "fbp",
     filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",
-    padding: Annotated[Literal["zero", "edge"], Param("what lies beside the detector")] = "edge",
+    padding: Annotated[
+        Literal["zero", "edge", "cylinder"],
+        Param("what lies beside the detector: nothing, the edge values, or the rest of a wide sample"),
+    ] = "edge",
     iterations: Annotated[int | None, Param("of the iterative algorithms", ge=1, le=10000)] = None,
     size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
     mask: Annotated[float | None, Param("set to zero outside this fraction of the width", gt=0, le=1.5)] = None,
+    angle_offset: Annotated[float, Param("turns the slices, counter-clockwise with y down", unit="deg")] = 0.0,
+    roi: Annotated[
+        dict[str, tuple[int, int]] | None,
+        Param("part of the slices, x: [begin, end] and y: [begin, end], the end excluded", unit="px"),
+    ] = None,
     exclude: Annotated[
         list[int] | NDArray[Any] | None,
         Param("numbers of projections of the whole scan, from 0, to leave out: ${obscured} of find_obscured_angles"),
@@ -148,7 +175,12 @@ def reconstruct(
     and units: detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from
     the axis. ``fbp`` always means filtered backprojection; ``auto`` is tomosaxs unless a GPU is found.
     Sinograms of anything else (a band of scattering curves) give that quantity per length. Projections in `exclude`
-    have no weight: the slices are those of a scan without them.
+    have no weight: the slices are those of a scan without them. Sinograms of ``extend_field`` count a full turn once.
+
+    For samples wider than the detector ``padding: cylinder`` continues every projection as that of an elliptic cylinder
+    (local tomography): values inside the field of view come within 1 % of the truth where ``edge`` leaves a slope and
+    an offset of tens of per cent. The part `roi` of the slices equals that part of whole slices bit for bit; the
+    backend tomosaxs works out nothing else.
 
     Parameters
     ----------
@@ -169,7 +201,7 @@ def reconstruct(
     -----
     A. C. Kak and M. Slaney, Principles of computerized tomographic imaging (10.1137/1.9780898719277).
     """
-    columns = _columns(scan.dataset)
+    columns = columns_of(scan.dataset)
     axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.centres[0])) / columns.pitch
     if not 0 <= axis <= columns.size - 1:
         last = int(columns.index[-1])
@@ -180,21 +212,35 @@ def reconstruct(
     if kept is not None:
         data, angles = data[:, kept], angles[kept]
     _refuse_nan(data, scan)
-    gap = coverage_warning(angles)
-    if gap:
-        scan.note(gap)
+    period = 360.0 if FULL_TURN in scan.metadata else 180.0
+    for text in (coverage_warning(angles, period), half_slice_warning(angles, axis, columns.size, period)):
+        if text:
+            scan.note(text)
+    sinograms = np.asarray(data, dtype=np.float32)
+    if period == 360.0:  # backends weight directions of half a turn
+        sinograms = sinograms * (angular_weights(angles, period) / angular_weights(angles)).astype(np.float32)[:, None]
+    count = size or columns.size
+    if padding == "cylinder":
+        from tomosaxs_plugins.reconstruction.local import continue_as_cylinder, margin
+
+        sinograms, axis, padding = continue_as_cylinder(sinograms), axis + margin(columns.size), "zero"
     chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
+    region = region_of(roi, count)
+    inside = region is not None and "region" in getattr(chosen, "known_options", ())
     volume: NDArray[np.float32] = chosen.reconstruct(
-        np.ascontiguousarray(data, dtype=np.float32),
-        angles,
+        np.ascontiguousarray(sinograms),
+        angles - angle_offset,
         axis,
         algorithm=algorithm,
         filter=filter,
         padding=padding,
         iterations=iterations,
-        size=size,
+        size=count,
         mask_ratio=mask,
+        **({"region": region} if inside else {}),
     )
+    if region is not None and not inside:
+        volume = np.ascontiguousarray(volume[:, region[0] : region[1], region[2] : region[3]])
     pixel = pixel_size(scan.dataset)
     if pixel is not None:
         np.multiply(volume, np.float32(1.0 / pixel), out=volume)

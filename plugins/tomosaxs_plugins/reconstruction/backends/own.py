@@ -16,12 +16,14 @@ class TomosaxsBackend:
     """Filtered backprojection on the CPU, exact to about 1e-5 on smooth objects.
 
     ``fbp`` and ``backproject`` are the same here: ``fbp`` leaves the choice of method to the backend, ``backproject``
-    asks for backprojection by name. Slices are bit-identical for any batch and any number of threads.
+    asks for backprojection by name. Slices are bit-identical for any batch and any number of threads. Option of its
+    own: ``region`` (top, bottom, left, right), the part of the slices that is worked out.
     """
 
     name: str = "tomosaxs"
     algorithms: tuple[str, ...] = ("fbp", "backproject")
     filtered: tuple[str, ...] = ("fbp", "backproject")
+    known_options: tuple[str, ...] = ("region",)
 
     def missing(self) -> str | None:
         """Return None: it is always there."""
@@ -64,6 +66,7 @@ class TomosaxsBackend:
             iterations=iterations,
             size=size,
             options=options,
+            known_options=self.known_options,
         )
         return filtered_backprojection(
             asked.sinograms,
@@ -74,6 +77,7 @@ class TomosaxsBackend:
             size=asked.size,
             mask_ratio=mask_ratio,
             threads=threads,
+            region=options.get("region"),
         )
 
 
