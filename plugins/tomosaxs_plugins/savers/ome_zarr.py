@@ -137,11 +137,8 @@ class _Image:
         grey = scaling_of(self.dataset)
         more: dict[str, Any] = {}
         if grey is not None:
-            more = {
-                "grey": {"scale": grey.scale, "offset": grey.offset},
-                "units": grey.units,
-                "quantity": grey.quantity,
-            }
+            more = {"grey_scale": grey.scale, "grey_offset": grey.offset}
+            more.update(units=grey.units, quantity=grey.quantity)
         said = attributes(self.dataset, self.layout, self.pyramid, self.version, name, window, more)
         temporary = scratch / f"made.{os.uname().nodename}.{os.getpid()}"
         shutil.rmtree(temporary, ignore_errors=True)

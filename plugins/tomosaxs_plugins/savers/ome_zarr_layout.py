@@ -63,9 +63,7 @@ def outer_names(layout: Layout) -> tuple[str, ...]:
     names = ["t" if axis.name in ("t", "time") else "c" for axis in layout.outer]
     if names not in ([], ["t"], ["c"], ["t", "c"]):
         given = ", ".join(axis.name for axis in layout.outer)
-        raise InputError(
-            f"OME-Zarr has room for time and one axis more before z, y, x, in this order; these are {given}"
-        )
+        raise InputError(f"OME-Zarr has room for time and one axis more before z, y, x, in this order, not for {given}")
     return tuple(names)
 
 

@@ -91,9 +91,10 @@ def step_um(axis: Axis | None) -> float:
     if axis is None or axis.values is None or axis.size < 2:
         return 0.0
     try:
-        return abs(convert(float(axis.values[-1] - axis.values[0]) / (axis.size - 1), axis.units, "um"))
+        step = abs(convert(float(axis.values[-1] - axis.values[0]) / (axis.size - 1), axis.units, "um"))
     except InputError:
         return 0.0
+    return float(f"{step:.12g}")  # 1.5, not 1.4999999999999998
 
 
 def voxel_um(layout: Layout) -> tuple[float, float, float]:
