@@ -36,7 +36,7 @@ def test_missing_file_and_near_name(tmp_path):
 
 
 def test_folder_that_is_no_flyscan(tmp_path):
-    refused(tmp_path, "no flyscan", "give the file itself")
+    refused(tmp_path, "no scan", "give the file itself")
 
 
 def test_text_file_and_empty_file(tmp_path):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tomosaxs import InputError, convert
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, open_file, units_of
 from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
+from tomosaxs_plugins.loaders.series_cut import begins_by_number
 
 NAMES = (
     "rotation_angle", "rotation_angles", "theta", "gts_theta_value", "gts_theta", "ss1_rot", "ss1_theta",
@@ -34,6 +35,8 @@ class AngleChoice:
     path: str = ""
     given: Path | Mapping[str, float] | None = None
     units: str = "auto"
+    per: Mapping[str, float] | None = None
+    """``series:`` by numbers of projections; angles may then be given for one tomogram."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +90,16 @@ def to_degrees(
     return values * factor, []
 
 
-def explicit_angles(choice: AngleChoice, projections: int) -> Angles:
+def explicit_angles(choice: AngleChoice, projections: int, places: NDArray[np.intp] | None = None) -> Angles:
     """Return angles that the list gives: a file, or first and last angle.
+
+    Parameters
+    ----------
+    choice : AngleChoice
+    projections : int
+        Number of projections.
+    places : (projections,) int array or None
+        Number of every projection in the complete scan, where some are missing.
 
     Raises
     ------
@@ -96,7 +107,7 @@ def explicit_angles(choice: AngleChoice, projections: int) -> Angles:
         When they do not fit the number of projections or cannot be read.
     """
     if isinstance(choice.given, Path):
-        return _from_file(choice.given, choice, projections)
+        return _from_file(choice.given, choice, projections, places)
     given = dict(choice.given or {})
     wrong = sorted(set(given) - {"start", "stop", "count"})
     if wrong or not {"start", "stop"} <= set(given):
@@ -104,15 +115,35 @@ def explicit_angles(choice: AngleChoice, projections: int) -> Angles:
             f"angles: {given} must give start and stop (first and last angle) and may give count"
             + (f"; unknown: {', '.join(wrong)}" if wrong else "")
         )
-    count = given.get("count", projections)
-    if count != projections:
-        raise InputError(f"angles: count is {count:g}, the scan has {projections} projections")
-    values = np.linspace(float(given["start"]), float(given["stop"]), projections)
+    complete = projections if places is None else int(places[-1]) + 1
+    wanted = int(choice.per["projections"]) if choice.per else complete
+    count = given.get("count", wanted)
+    if count != wanted:
+        raise InputError(f"angles: count is {count:g}, the {_what(choice, complete)}")
     factor = convert(1.0, "deg" if choice.units == "auto" else choice.units, "deg")
-    return Angles(values * factor, f"given: {given['start']:g} to {given['stop']:g}, both included")
+    values = _spread(np.linspace(float(given["start"]), float(given["stop"]), wanted) * factor, choice, complete)
+    each = " for every tomogram" if choice.per else ""
+    source = f"given: {given['start']:g} to {given['stop']:g}, both included{each}"
+    return Angles(values if places is None else values[places], source)
 
 
-def _from_file(path: Path, choice: AngleChoice, projections: int) -> Angles:
+def _what(choice: AngleChoice, projections: int) -> str:
+    if choice.per:
+        return f"tomograms have {int(choice.per['projections'])} projections each, the stream {projections}"
+    return f"scan has {projections} projections"
+
+
+def _spread(values: NDArray[np.float64], choice: AngleChoice, projections: int) -> NDArray[np.float64]:
+    """Return angles of every projection where they are given for one tomogram; NaN between tomograms."""
+    if len(values) == projections or not choice.per:
+        return values
+    made = np.full(projections, np.nan)
+    for begin in begins_by_number(choice.per, projections, "angles"):
+        made[begin : begin + len(values)] = values
+    return made
+
+
+def _from_file(path: Path, choice: AngleChoice, projections: int, places: NDArray[np.intp] | None) -> Angles:
     units = ""
     where = str(path)
     if path.suffix in (".h5", ".nxs", ".hdf5", ".hdf", ".nx"):
@@ -128,11 +159,15 @@ def _from_file(path: Path, choice: AngleChoice, projections: int) -> Angles:
                 values = np.loadtxt(text.splitlines(), dtype=np.float64, ndmin=1).ravel()
         except (OSError, ValueError) as error:
             raise InputError(f"angles: {path} cannot be read as one number a line or as .npy: {error}") from None
-    if len(values) != projections:
-        raise InputError(f"{where} has {len(values)} angles, the scan has {projections} projections")
+    complete = 0 if places is None else int(places[-1]) + 1
+    allowed = {projections, complete} | ({int(choice.per["projections"])} if choice.per else set())
+    if len(values) not in allowed:
+        raise InputError(f"{where} has {len(values)} angles, the {_what(choice, projections)}")
     _must_vary(values, where)
     degrees, messages = to_degrees(values, units, choice.units, where)
-    return Angles(degrees, where, tuple(messages), path)
+    if places is not None and len(degrees) == complete != projections:
+        degrees = degrees[places]
+    return Angles(_spread(degrees, choice, projections), where, tuple(messages), path)
 
 
 def _only_angles(file: OpenFile) -> h5py.Dataset:

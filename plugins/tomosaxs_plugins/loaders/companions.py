@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import ArrayReader, Auxiliary, InputError, Reader
+from tomosaxs import CroppedReader, InputError, Reader
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers
-from tomosaxs_plugins.loaders.images import AveragedReader, JoinedReader, turned
+from tomosaxs_plugins.loaders.images import AveragedReader, FloatReader, JoinedReader, turned
 from tomosaxs_plugins.loaders.links import Found, dataset_at
 from tomosaxs_plugins.loaders.readers import HDF5Reader, runs
 
@@ -22,20 +22,23 @@ class Batch:
 
     Parameters
     ----------
-    reader : HDF5Reader
-        The frames.
+    reader : Reader
+        The frames, (n, detector_y, detector_x).
     place : str
         Where they lie, for messages.
     time : float or None
         Mean frame number in the scan's own counting; None when the file does not say when.
     frames : (n,) int array or None
         Their numbers in the scan's stack, where they are part of it.
+    origin : str
+        The file or folder that holds them, where that is not the scan's own: what several scans have in common.
     """
 
-    reader: HDF5Reader
+    reader: Reader
     place: str
     time: float | None = None
     frames: NDArray[np.intp] | None = None
+    origin: str = ""
 
     @property
     def count(self) -> int:
@@ -97,16 +100,22 @@ def without_saturated(batches: Sequence[Batch], where: str) -> tuple[list[Batch]
         if len(good) == 0:
             continue
         if lost:
-            numbers_ = good if reader.frames is None else reader.frames[good]
             frames = None if batch.frames is None else batch.frames[good]
-            batch = replace(batch, reader=replace(reader, frames=numbers_), frames=frames)
+            batch = replace(batch, reader=frames_of(reader, good), frames=frames)
         kept.append(batch)
     if batches and not kept:
         raise InputError(f"{where}: {'; '.join(messages)}; no flat is left: give flats: FILE with good ones")
     return kept, messages
 
 
-def _saturated(reader: HDF5Reader, number: int) -> bool:
+def frames_of(reader: Reader, numbers_: NDArray[np.intp]) -> Reader:
+    """Return a reader of some frames of a stack."""
+    if isinstance(reader, HDF5Reader):
+        return replace(reader, frames=numbers_ if reader.frames is None else reader.frames[numbers_])
+    return CroppedReader(reader, (numbers_, slice(None), slice(None)))
+
+
+def _saturated(reader: Reader, number: int) -> bool:
     top, rows = np.iinfo(reader.dtype).max, reader.shape[1]
     frame = slice(number, number + 1, 1)
     for row in sorted({0, rows // 2, rows - 1}):
@@ -117,9 +126,14 @@ def _saturated(reader: HDF5Reader, number: int) -> bool:
 
 def merged(batches: Sequence[Batch]) -> list[tuple[Batch, ...]]:
     """Return batches as groups that are averaged to one image each: all in one where times are unknown."""
+    if not batches:
+        return []
     if any(batch.time is None for batch in batches):
         return [tuple(batches)]
-    return [(batch,) for batch in sorted(batches, key=lambda batch: batch.time or 0.0)]
+    groups: dict[float, list[Batch]] = {}
+    for batch in batches:
+        groups.setdefault(batch.time or 0.0, []).append(batch)
+    return [tuple(groups[time]) for time in sorted(groups)]
 
 
 def time_weights(times: Sequence[float], frames: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,23 +154,34 @@ def time_weights(times: Sequence[float], frames: NDArray[np.float64]) -> NDArray
     return np.stack([np.interp(frames, times, row) for row in np.eye(len(times))])
 
 
-def images(groups: Sequence[tuple[Batch, ...]], axis: str, how: str, orientation: str) -> Auxiliary:
-    """Return averaged images, one a group, as an auxiliary with axes (`axis`, detector_y, detector_x)."""
+def images(groups: Sequence[tuple[Batch, ...]], how: str, orientation: str) -> Reader:
+    """Return averaged images, one a group, or with `how` ``none`` every frame, (image, detector_y, detector_x)."""
     readers: list[Reader] = [
         group[0].reader if len(group) == 1 else JoinedReader(tuple(batch.reader for batch in group)) for group in groups
     ]
-    averaged = AveragedReader(tuple(turned(reader, orientation) for reader in readers), how)
-    return Auxiliary((axis, "detector_y", "detector_x"), averaged, "counts")
+    turned_ = tuple(turned(reader, orientation) for reader in readers)
+    if how == "none":
+        return FloatReader(turned_[0] if len(turned_) == 1 else JoinedReader(turned_))
+    return AveragedReader(turned_, how)
 
 
-def flat_weights(groups: Sequence[tuple[Batch, ...]], projections: NDArray[np.intp]) -> Auxiliary:
-    """Return the weights of the flats for every projection, axes (flat, rotation_angle)."""
+def flat_weights(
+    groups: Sequence[tuple[Batch, ...]], projections: NDArray[np.intp], how: str = "mean"
+) -> NDArray[np.float64]:
+    """Return the weights of the flats for every projection, (flat, \\*shape of projections).
+
+    Where every flat is kept (`how` is ``none``), those of a group share its weight, so that their weighted sum is the
+    mean.
+    """
     if len(groups) == 1:
-        weights = np.ones((1, len(projections)))
+        weights = np.ones((1, *projections.shape))
     else:
         times = [group[0].time or 0.0 for group in groups]
         weights = time_weights(times, projections.astype(np.float64))
-    return Auxiliary(("flat", "rotation_angle"), ArrayReader(weights))
+    if how != "none":
+        return weights
+    counts = [sum(batch.count for batch in group) for group in groups]
+    return np.repeat(weights / np.reshape(counts, (-1, *[1] * projections.ndim)), counts, axis=0)
 
 
 _MONITORS = ("control/data", "monitor/data", "control/intensity", "monitor/intensity")
@@ -191,12 +216,11 @@ def find_monitor(
     return own, whole, [f"monitor: {chosen.name}, one value a frame{note}"]
 
 
-def batch_monitors(groups: Sequence[tuple[Batch, ...]], whole: NDArray[np.float64] | None) -> Auxiliary | None:
-    """Return the mean monitor of every group of flats, or None where it is not known."""
+def batch_monitors(
+    groups: Sequence[tuple[Batch, ...]], whole: NDArray[np.float64] | None, how: str = "mean"
+) -> NDArray[np.float64] | None:
+    """Return the mean monitor of every group of flats (`how` ``none``: of every flat), or None where it is unknown."""
     if whole is None or any(batch.frames is None for group in groups for batch in group):
         return None
-    means = [
-        np.mean(np.concatenate([whole[batch.frames] for batch in group if batch.frames is not None]))
-        for group in groups
-    ]
-    return Auxiliary(("flat",), ArrayReader(np.array(means)))
+    values = [np.concatenate([whole[batch.frames] for batch in group if batch.frames is not None]) for group in groups]
+    return np.concatenate(values) if how == "none" else np.array([np.mean(each) for each in values])

@@ -9,6 +9,7 @@ from tomosaxs import InputError, Quantity, convert
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, text_of, units_of
+from tomosaxs_plugins.loaders.hdf5_stack import hdf5_stack
 from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.stack import Options, Stack
@@ -52,9 +53,9 @@ def load_data_exchange(file: OpenFile, options: Options) -> Stack:
             raise InputError(f"{file.path}: {path} has images of {shape[1:]} pixels, {data.name} of {data.shape[1:]}")
     messages: list[str] = []
     metadata = _metadata(found, messages)
-    return Stack(
+    return hdf5_stack(
         "Data Exchange", file, data, "/exchange", found, projections, angles, batches["flats"], batches["darks"],
-        metadata, messages=messages,
+        metadata, options, messages,
     )  # fmt: skip
 
 

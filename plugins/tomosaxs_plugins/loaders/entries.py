@@ -8,9 +8,9 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "tomography",
         "tomosaxs_plugins.loaders.tomography:tomography",
-        "Load a tomography scan: NXtomo and its variants, Data Exchange, a SOLEIL Flyscan folder.",
+        "Load a tomography scan or a time series: NXtomo and its variants, Data Exchange, SOLEIL Flyscan, TIFF, EDF.",
         kind="loader",
-        words="NeXus HDF5 nxs h5 input projections flats darks image_key APS ESRF Diamond",
+        words="NeXus HDF5 nxs h5 input projections flats darks image_key APS ESRF Diamond folder images tif edf 4D",
     ),
     PluginEntry(
         "raster_map",

@@ -11,6 +11,7 @@ from tomosaxs import InputError, Quantity, did_you_mean
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, open_file
+from tomosaxs_plugins.loaders.hdf5_stack import hdf5_stack
 from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.stack import Options, Stack
@@ -38,31 +39,19 @@ def flyscan_group(file: OpenFile) -> h5py.Group | None:
     return groups[0] if groups else None
 
 
-def flyscan_file(folder: Path) -> Path:
-    """Return the file of the projections in a scan's folder.
+def is_companion(path: Path) -> bool:
+    """Whether a file of a Flyscan folder holds flats or darks, by its name."""
+    return path.stem in _COMPANIONS
 
-    Raises
-    ------
-    InputError
-        When the folder has none or several.
+
+def load_flyscan(file: OpenFile, options: Options, place: tuple[int, int] = (0, 1)) -> Stack:
+    """Describe a Flyscan scan: the file of the projections and its companions in the same folder.
+
+    Parameters
+    ----------
+    place : (int, int)
+        Number of this scan in a series that shares the companions, and how many it has.
     """
-    named = folder / f"{folder.name}.nxs"
-    if named.is_file():
-        return named
-    files = sorted(path for path in folder.glob("*.nxs") if path.stem not in _COMPANIONS)
-    scans = [path for path in files if flyscan_group(open_file(path)) is not None]
-    if len(scans) == 1:
-        return scans[0]
-    what = ", ".join(path.name for path in scans or files) or "no .nxs file"
-    count = "several flyscans" if len(scans) > 1 else "no flyscan"
-    raise InputError(
-        f"{folder} is a folder with {count} ({what}): a SOLEIL Flyscan folder needs {named.name} with the "
-        "projections (/flyscan_NNNN/scan_data); for other layouts give the file itself"
-    )
-
-
-def load_flyscan(file: OpenFile, options: Options) -> Stack:
-    """Describe a Flyscan scan: the file of the projections and its companions in the same folder."""
     group = flyscan_group(file)
     if group is None:
         raise InputError(f"{file.path} has no group scan_data: it holds no SOLEIL Flyscan")
@@ -72,12 +61,12 @@ def load_flyscan(file: OpenFile, options: Options) -> Stack:
     projections = np.arange(frames, dtype=np.intp)
     angles = find_angles(file, _motors(found, frames), frames, projections, options.angles)
     folder = file.path.parent
-    flats, darks, files = _companions(folder, data.shape[1:], frames)
+    flats, darks, files = _companions(folder, data.shape[1:], frames, place)
     messages: list[str] = []
     metadata = _parameters(folder, file.path, files, messages)
-    return Stack(
-        "SOLEIL Flyscan", file, data, str(group.name), found, projections, angles, flats, darks, metadata, files,
-        messages,
+    return hdf5_stack(
+        "SOLEIL Flyscan", file, data, str(group.name), found, projections, angles, flats, darks, metadata, options,
+        messages, files,
     )  # fmt: skip
 
 
@@ -108,8 +97,10 @@ def _motors(found: Found, frames: int) -> Found:
     return Found({f"{path.rsplit('/', 1)[0]}/rotation_angle": dataset}, found.groups, found.broken)
 
 
-def _companions(folder: Path, shape: tuple[int, ...], frames: int) -> tuple[list[Batch], list[Batch], list[Path]]:
-    """Return flats, darks and their files; before and after get their time in frames."""
+def _companions(
+    folder: Path, shape: tuple[int, ...], frames: int, place: tuple[int, int]
+) -> tuple[list[Batch], list[Batch], list[Path]]:
+    """Return flats, darks and their files; before and after (the whole series) get their time in frames."""
     made: dict[str, list[Batch]] = {"ref": [], "dark": []}
     files: list[Path] = []
     for name in _COMPANIONS:
@@ -119,8 +110,9 @@ def _companions(folder: Path, shape: tuple[int, ...], frames: int) -> tuple[list
         when, kind = name.split("_")
         file = open_file(path)
         dataset = _companion(file, kind, shape)
-        time = -0.5 if when == "pre" else frames - 0.5
-        made[kind].append(Batch(reader_of(file, dataset), path.name, time))
+        number, several = place
+        time = (-number if when == "pre" else several - number) * frames - 0.5
+        made[kind].append(Batch(reader_of(file, dataset), path.name, time, origin=str(path)))
         files.append(path)
     return made["ref"], made["dark"], files
 

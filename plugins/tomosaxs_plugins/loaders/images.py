@@ -93,6 +93,29 @@ class AveragedReader:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class FloatReader:
+    """Another reader's values as float32, divided by `divisor`: what arithmetic on them cannot overflow."""
+
+    whole: Reader
+    divisor: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the other reader."""
+        return self.whole.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def read(self, selection: tuple[Selection, ...]) -> NDArray[np.float32]:
+        """Return the selected part."""
+        values = self.whole.read(selection).astype(np.float32)
+        return values if self.divisor == 1.0 else values / np.float32(self.divisor)
+
+
 _TURNS = {
     "as_stored": (False, False, False), "flip_rows": (False, True, False), "flip_columns": (False, False, True),
     "rotate_180": (False, True, True), "transpose": (True, False, False), "rotate_90": (True, True, False),

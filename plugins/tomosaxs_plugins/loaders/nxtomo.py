@@ -12,6 +12,7 @@ from tomosaxs import InputError
 from tomosaxs_plugins.loaders.angles import find_angles
 from tomosaxs_plugins.loaders.companions import Batch, batches_in_stack
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, class_of, is_number, numbers, text_of
+from tomosaxs_plugins.loaders.hdf5_stack import hdf5_stack
 from tomosaxs_plugins.loaders.links import Found, dataset_at, item_at, walk
 from tomosaxs_plugins.loaders.metadata import describe
 from tomosaxs_plugins.loaders.readers import reader_of
@@ -239,9 +240,9 @@ def load_nxtomo(file: OpenFile, options: Options) -> Stack:
     home = str(data.parent.name)
     metadata, notes = describe(entry.found, entry.path, home)
     messages += _recognition(entry) + notes
-    return Stack(
+    return hdf5_stack(
         _layout(entry, options), file, data, entry.path, entry.found, projections, angles, flats, darks, metadata,
-        messages=messages,
+        options, messages,
     )  # fmt: skip
 
 
@@ -265,7 +266,7 @@ def _beside(file: OpenFile, entry: Entry, data: h5py.Dataset) -> tuple[list[Batc
         batches: list[Batch] = []
         for path, dataset in entry.found.named(*NAMES[kind]):
             fits = is_number(dataset) and dataset.ndim in (2, 3) and dataset.shape[-2:] == data.shape[1:]
-            if fits and dataset.size and all(dataset != batch.reader.dataset for batch in batches):
+            if fits and dataset.size and not batches:
                 batches.append(Batch(reader_of(file, dataset), path))
-        found.append(batches[:1])
+        found.append(batches)
     return found[0], found[1]

@@ -213,7 +213,8 @@ class HDF5Reader:
                 continue
             low, high = int(each.min()), int(each.max()) + 1
             rising = bool(np.all(np.diff(each) > 0))
-            if not rising or (high - low) <= _SPAN * len(each):
+            between = axis == 0 and self.compressed  # frames that were left out may be damaged: they are not touched
+            if not rising or ((high - low) <= _SPAN * len(each) and not between):
                 span = np.empty((*out.shape[:axis], high - low, *out.shape[axis + 1 :]), out.dtype)
                 self._fill_by_hdf5(span, [*chosen[:axis], slice(low, high, 1), *chosen[axis + 1 :]])
                 np.take(span, each - low, axis=axis, out=out, mode="clip")

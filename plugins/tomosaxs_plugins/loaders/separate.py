@@ -10,6 +10,8 @@ import numpy as np
 from tomosaxs import InputError
 from tomosaxs_plugins.loaders.companions import Batch
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, is_number, numbers, open_file
+from tomosaxs_plugins.loaders.image_names import is_image
+from tomosaxs_plugins.loaders.image_sets import image_batch
 from tomosaxs_plugins.loaders.links import Found, dataset_at, walk
 from tomosaxs_plugins.loaders.readers import reader_of
 
@@ -21,12 +23,15 @@ NAMES = {
 """Last path names under which flats and darks are stored beside the projections or alone."""
 
 
-def separate_frames(path: Path, inside: str, kind: str, shape: tuple[int, int]) -> tuple[list[Batch], list[str]]:
-    """Return the flats (or darks) of another file as one batch, with a message.
+def separate_frames(
+    path: Path, inside: str, kind: str, shape: tuple[int, int]
+) -> tuple[list[Batch], list[str], list[Path]]:
+    """Return the flats (or darks) of another file or folder as one batch, with a message and the files.
 
     Parameters
     ----------
     path : Path
+        An HDF5 file, an image file, or a folder of images.
     inside : str
         HDF5 path in it, or empty: then it is found by keys, by name, or as the only stack of this size.
     kind : str
@@ -39,6 +44,8 @@ def separate_frames(path: Path, inside: str, kind: str, shape: tuple[int, int]) 
     InputError
         When nothing fits or more than one thing does; the message lists what there is.
     """
+    if path.is_dir() or is_image(path):
+        return image_batch(path, kind, shape)
     file = open_file(path)
     found = walk(file.handle)
     dataset = dataset_at(file, inside, f"{kind}_path") if inside else _only(file, found, kind, shape)
@@ -63,7 +70,7 @@ def separate_frames(path: Path, inside: str, kind: str, shape: tuple[int, int]) 
             how = f"all of them, although their image_key is {keys[0]:g}"
     reader = reader_of(file, dataset, frames)
     text = f"{kind} from {path}: {dataset.name}, {reader.shape[0]} frames ({how})"
-    return [Batch(reader, f"{path.name}")], [text]
+    return [Batch(reader, f"{path.name}", origin=str(path))], [text], [path]
 
 
 def _keys(found: Found, dataset: h5py.Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Source
+from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, InputError, Quantity, Reader, Source
 from tomosaxs_plugins.loaders.angles import AngleChoice, Angles, find_scans
-from tomosaxs_plugins.loaders.companions import (
-    Batch,
-    batch_monitors,
-    find_monitor,
-    flat_weights,
-    images,
-    merged,
-    without,
-    without_saturated,
-)
-from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, never_written
+from tomosaxs_plugins.loaders.companions import Batch, frames_of, without, without_saturated
 from tomosaxs_plugins.loaders.images import turned
-from tomosaxs_plugins.loaders.links import Found
-from tomosaxs_plugins.loaders.readers import reader_of
 from tomosaxs_plugins.loaders.separate import separate_frames
+from tomosaxs_plugins.loaders.series import Alike, alike, cut, kept
+from tomosaxs_plugins.loaders.series_companions import companions_of
+from tomosaxs_plugins.loaders.series_cut import SeriesChoice
+from tomosaxs_plugins.loaders.series_readers import GridReader, StackedReader
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,9 @@ class Options:
     data_path: str = ""
     image_key_path: str = ""
     scan: int | Literal["all"] | None = None
+    series: SeriesChoice = None
+    exclude: Any = ()
+    pattern: str = ""
     angles: AngleChoice = field(default_factory=AngleChoice)
     flats: Path | None = None
     flats_path: str = ""
@@ -53,16 +47,18 @@ class Options:
 
 @dataclass(eq=False)
 class Stack:
-    """A tomography scan as a layout describes it.
+    """One stream of frames as a layout describes it.
 
     Parameters
     ----------
     layout : str
         Name of the layout, for messages.
-    file, data : OpenFile, h5py.Dataset
-        The stack of frames, (frame, detector_y, detector_x).
-    entry, found : str, Found
-        The group that describes the scan and what is in it.
+    path : Path
+        The file or folder.
+    name : str
+        What in it holds the frames, for messages.
+    reader : Reader
+        All frames, (frame, detector_y, detector_x).
     projections : int array
         Which frames are projections.
     angles : Angles
@@ -70,15 +66,19 @@ class Stack:
     flats, darks : list of Batch
     metadata : dict
     files : list of Path
-        Every other file that is read.
-    messages : list of str
+        Every file that is read.
+    messages, warnings : list of str
+        What is said first, and after everything else.
+    monitor, monitor_frames : float array or None
+        Monitor of every projection, and of every frame.
+    began : float or None
+        When it began, in seconds since 1970.
     """
 
     layout: str
-    file: OpenFile
-    data: h5py.Dataset
-    entry: str
-    found: Found
+    path: Path
+    name: str
+    reader: Reader
     projections: NDArray[np.intp]
     angles: Angles
     flats: list[Batch] = field(default_factory=list)
@@ -86,51 +86,70 @@ class Stack:
     metadata: dict[str, Quantity | str] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    monitor: NDArray[np.float64] | None = None
+    monitor_frames: NDArray[np.float64] | None = None
+    began: float | None = None
 
     @property
-    def frames(self) -> int:
-        """Number of frames in the stack."""
-        return int(self.data.shape[0])
+    def where(self) -> str:
+        """File and place in it."""
+        return f"{self.path}: {self.name}" if self.name else str(self.path)
 
     @property
     def image_shape(self) -> tuple[int, int]:
         """(detector_y, detector_x) as stored."""
-        return int(self.data.shape[1]), int(self.data.shape[2])
+        return int(self.reader.shape[1]), int(self.reader.shape[2])
 
 
-def source_of(stack: Stack, options: Options) -> Source:
-    """Make the source of a scan.
+def source_of(stacks: Sequence[Stack], options: Options) -> Source:
+    """Make the source of a scan, of a series in one stream, or of several scans as a series.
 
     Raises
     ------
     InputError
-        When flats or darks do not fit, several scans follow each other and none is chosen, or a file
-        behind the data is missing.
+        When flats or darks do not fit, several scans follow each other and none is chosen, or the scans of a series
+        are not alike.
     """
-    where = f"{stack.file.path}: {stack.data.name}"
-    _separate(stack, options)
-    flats = without(stack.flats, options.ignore_flats, "flats", where)
-    darks = without(stack.darks, options.ignore_darks, "darks", where)
-    for kind, ignored in (("flats", options.ignore_flats), ("darks", options.ignore_darks)):
-        if ignored:
-            stack.messages.append(f"batches of {kind} ignored: {', '.join(map(str, ignored))}")
-    flats, notes = without_saturated(flats, where)
-    stack.messages += notes
-    projections, angles = _chosen_scan(stack, options)
-    auxiliaries = _auxiliaries(stack, options, merged(flats), darks, projections)
-    pixel = _pixel_sizes(stack, options)
-    reader = turned(reader_of(stack.file, stack.data, projections), options.orientation)
+    for stack in stacks:
+        _prepare(stack, options)
+    parts, timed, said = _tomograms(stacks, options)
+    common = alike([stack.angles.values[places] for stack, places in parts], [str(stack.path) for stack, _ in parts])
+    kept_, note = kept(options.exclude, common.angles, "a tomogram" if timed else parts[0][0].where)
+    frames = [
+        stack.projections[places[order][kept_]] for (stack, places), order in zip(parts, common.orders, strict=True)
+    ]
+    first = stacks[0]
+    pixel = _pixel_sizes(first, options)
+    angles = common.angles[kept_]
+    whole = _frames(stacks, frames, timed)
+    reader = turned(whole, options.orientation)
     rows, columns = reader.shape[-2:]
     axes = (
-        Axis("rotation_angle", len(angles), angles, "deg"),
+        *([_time_axis([stack for stack, _ in parts])] if timed else []),
+        Axis("rotation_angle", len(angles), angles, "deg", index=kept_, full_size=len(common.angles)),
         _detector_axis("detector_y", rows, pixel[0]),
         _detector_axis("detector_x", columns, pixel[1]),
     )
-    dataset = Dataset(axes, reader.dtype, "counts", "counts", auxiliaries=auxiliaries, metadata=_metadata(stack, pixel))
-    files = [stack.file.path, *_behind(stack), *stack.files]
-    if stack.angles.file is not None:
-        files.append(stack.angles.file)
-    return Source(dataset, reader, tuple(dict.fromkeys(files)), tuple(_messages(stack, options, angles, flats, darks)))
+    auxiliaries, more = companions_of(stacks, frames, timed, options.flat_average, options.orientation)
+    if timed and np.any(common.offsets % 360.0):
+        auxiliaries["angle_offset"] = Auxiliary(("time",), ArrayReader(common.offsets % 360.0), "deg")
+    dataset = Dataset(axes, reader.dtype, "counts", "counts", auxiliaries=auxiliaries, metadata=_metadata(first, pixel))
+    files = dict.fromkeys(file for stack in stacks for file in _files(stack))
+    told = [*_messages(stacks, options, angles), *said, *_alike_messages(common, timed), *note, *more, *_last(stacks)]
+    return Source(dataset, reader, tuple(files), tuple(dict.fromkeys(told)))
+
+
+def _prepare(stack: Stack, options: Options) -> None:
+    """Take flats and darks of other files, leave out those that are not to be used."""
+    _separate(stack, options)
+    stack.flats = without(stack.flats, options.ignore_flats, "flats", stack.where)
+    stack.darks = without(stack.darks, options.ignore_darks, "darks", stack.where)
+    for kind, ignored in (("flats", options.ignore_flats), ("darks", options.ignore_darks)):
+        if ignored:
+            stack.messages.append(f"batches of {kind} ignored: {', '.join(map(str, ignored))}")
+    stack.flats, notes = without_saturated(stack.flats, stack.where)
+    stack.messages += notes
 
 
 def _separate(stack: Stack, options: Options) -> None:
@@ -140,30 +159,69 @@ def _separate(stack: Stack, options: Options) -> None:
     ):
         if path is None and not inside:
             continue
-        batches, notes = separate_frames(path or stack.file.path, inside, kind, stack.image_shape)
+        batches, notes, files = separate_frames(path or stack.path, inside, kind, stack.image_shape)
         own: list[Batch] = getattr(stack, kind)
         if own:
             stack.messages.append(f"{kind} of the scan itself are replaced by those of {kind}: {path or inside}")
         setattr(stack, kind, batches)
         stack.messages += notes
-        stack.files += [path] if path is not None else []
+        stack.files += files if path is not None else []
 
 
-def _chosen_scan(stack: Stack, options: Options) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    values = stack.angles.values
+def _tomograms(
+    stacks: Sequence[Stack], options: Options
+) -> tuple[list[tuple[Stack, NDArray[np.intp]]], bool, list[str]]:
+    """Return stream and places of the projections of every tomogram, whether they make a series, and messages."""
+    first = stacks[0]
+    if len(stacks) > 1:
+        _same_kind(stacks)
+        said = [f"time series: {len(stacks)} scans, {first.path} to {stacks[-1].path.name}"]
+        return [(stack, _one_scan(stack, options)) for stack in stacks], True, said
+    if options.series is None:
+        return [(first, _one_scan(first, options))], False, []
     if options.scan == "all":
-        return stack.projections, values
+        raise InputError("series: cuts the projections into tomograms, scan: all takes them together: give one of them")
+    parts, said = cut(first.angles.values, options.series, first.where)
+    if options.scan is None:
+        return [(first, places) for places in parts], True, said
+    if options.scan > len(parts):
+        raise InputError(f"{first.where}: scan: {options.scan} does not exist; the series has {len(parts)} tomograms")
+    return [(first, parts[options.scan - 1])], False, [*said, f"tomogram {options.scan} of them is taken (scan)"]
+
+
+def _same_kind(stacks: Sequence[Stack]) -> None:
+    """Refuse scans whose images differ in size or type, naming the odd one."""
+    kinds = [(stack.image_shape, str(stack.reader.dtype)) for stack in stacks]
+    usual = max(dict.fromkeys(kinds), key=kinds.count)
+    odd = next((number for number, kind in enumerate(kinds) if kind != usual), None)
+    if odd is not None:
+        told = [f"images of {kind[0][0]} x {kind[0][1]} pixels ({kind[1]})" for kind in (kinds[odd], usual)]
+        raise InputError(f"{stacks[odd].path} has {told[0]}, the other scans of the series {told[1]}: leave it out")
+    sizes = [stack.metadata.get("pixel_size_x") for stack in stacks]
+    number = next((number for number, size in enumerate(sizes) if size != sizes[0]), None)
+    if number is not None:
+        told = [f"{size.value:g} {size.units}" if isinstance(size, Quantity) else "none" for size in sizes]
+        raise InputError(
+            f"{stacks[number].path} states the pixel size {told[number]}, {stacks[0].path} {told[0]}: give pixel_size:"
+        )
+
+
+def _one_scan(stack: Stack, options: Options) -> NDArray[np.intp]:
+    """Return the places of the projections of one scan."""
+    values = stack.angles.values
+    everything = np.arange(len(values), dtype=np.intp)
+    if options.scan == "all":
+        return everything
     scans, incomplete = find_scans(values)
     if options.scan is not None:
         if not 1 <= options.scan <= len(scans):
             raise InputError(
-                f"{stack.file.path}: {stack.angles.source}: scan: {options.scan} does not exist; the angles hold "
+                f"{stack.path}: {stack.angles.source}: scan: {options.scan} does not exist; the angles hold "
                 f"{len(scans)} complete scan{'s' if len(scans) > 1 else ''}"
             )
-        part = scans[options.scan - 1]
         lost = f", {incomplete} projections of incomplete scans left out" if incomplete else ""
         stack.messages.append(f"scan {options.scan} of {len(scans)} complete ones{lost}")
-        return stack.projections[part], values[part]
+        return everything[scans[options.scan - 1]]
     if incomplete and len(scans) == 1:
         stack.messages.append(
             f"{incomplete} projections after the first {len(values) - incomplete} repeat their angles and are kept "
@@ -171,38 +229,34 @@ def _chosen_scan(stack: Stack, options: Options) -> tuple[NDArray[np.intp], NDAr
         )
     if len(scans) > 1:
         raise InputError(
-            f"{stack.file.path}: {stack.angles.source}: the {len(values)} projections are {len(scans)} scans over the "
+            f"{stack.path}: {stack.angles.source}: the {len(values)} projections are {len(scans)} scans over the "
             f"same angles, one after the other"
             + (f", and {incomplete} projections of a broken-off one" if incomplete else "")
-            + f": choose scan: 1..{len(scans)}, or scan: all to take them together"
+            + f": choose scan: 1..{len(scans)}, series: repeats for all of them one after the other in time, or "
+            "scan: all to take them together"
         )
-    return stack.projections, values
+    return everything
 
 
-def _auxiliaries(
-    stack: Stack,
-    options: Options,
-    flats: list[tuple[Batch, ...]],
-    darks: list[Batch],
-    projections: NDArray[np.intp],
-) -> dict[str, Auxiliary]:
-    made: dict[str, Auxiliary] = {}
-    own, whole, notes = find_monitor(
-        stack.file, stack.found, stack.entry, options.monitor_path, stack.frames, stack.projections
-    )
-    stack.messages += notes
-    if own is not None:
-        place = np.searchsorted(stack.projections, projections)
-        made["monitor"] = Auxiliary(("rotation_angle",), ArrayReader(own[place]))
-    if flats and flats[0]:
-        made["flats"] = images(flats, "flat", options.flat_average, options.orientation)
-        made["flat_weights"] = flat_weights(flats, projections)
-        means = batch_monitors(flats, whole)
-        if means is not None:
-            made["monitor_flats"] = means
-    if darks:
-        made["darks"] = images([tuple(darks)], "dark", "mean", options.orientation)
-    return made
+def _frames(stacks: Sequence[Stack], frames: list[NDArray[np.intp]], timed: bool) -> Reader:
+    """Return the reader of the projections."""
+    if len(stacks) > 1:
+        return StackedReader(tuple(_some(stack, own) for stack, own in zip(stacks, frames, strict=True)))
+    return GridReader(stacks[0].reader, np.stack(frames)) if timed else _some(stacks[0], frames[0])
+
+
+def _some(stack: Stack, frames: NDArray[np.intp]) -> Reader:
+    everything = len(frames) == stack.reader.shape[0] and np.array_equal(frames, np.arange(len(frames)))
+    return stack.reader if everything else frames_of(stack.reader, frames)
+
+
+def _time_axis(stacks: Sequence[Stack]) -> Axis:
+    """Return the time since the first tomogram where every file states its beginning, else the number of each."""
+    began = [stack.began for stack in stacks]
+    known = [each for each in began if each is not None]
+    if len(known) == len(began) and len(known) > 1 and np.all(np.diff(known) > 0):
+        return Axis("time", len(began), np.array(known) - known[0], "s")
+    return Axis("time", len(began), np.arange(len(began), dtype=np.float64), "")
 
 
 def _pixel_sizes(stack: Stack, options: Options) -> tuple[float | None, float | None]:
@@ -230,42 +284,53 @@ def _metadata(stack: Stack, pixel: tuple[float | None, float | None]) -> Mapping
     return metadata
 
 
-def _behind(stack: Stack) -> list[Path]:
-    """Return the files that really hold the frames, where links or virtual datasets lead elsewhere."""
-    files = check_readable(stack.data)
-    home = Path(stack.data.file.filename)
-    if home.resolve() != stack.file.path.resolve():
-        files.insert(0, home)
-    if files:
-        stack.messages.append(f"frames lie in {', '.join(str(file) for file in files)} (linked from {stack.file.path})")
-    return files
+def _files(stack: Stack) -> list[Path]:
+    return [*stack.files, *([stack.angles.file] if stack.angles.file is not None else [])]
 
 
-def _messages(
-    stack: Stack,
-    options: Options,
-    angles: NDArray[np.float64],
-    flats: Sequence[Batch],
-    darks: Sequence[Batch],
-) -> list[str]:
-    rows, columns = stack.image_shape
+def _messages(stacks: Sequence[Stack], options: Options, angles: NDArray[np.float64]) -> list[str]:
+    first = stacks[0]
+    rows, columns = first.image_shape
     said = [
-        f"{stack.layout}: {stack.data.name}, {len(angles)} projections of {rows} x {columns} pixels "
-        f"({stack.data.dtype})",
-        _angle_message(angles, stack.angles.source),
-        *stack.angles.messages,
-        _batch_message("flats", flats, options.flat_average),
-        _batch_message("darks", darks, "mean"),
+        f"{first.layout}: {first.name or first.path}, {len(angles)} projections of {rows} x {columns} pixels "
+        f"({first.reader.dtype})",
+        _angle_message(angles, first.angles.source),
+        *first.angles.messages,
+        _batch_message("flats", first.flats, options.flat_average),
+        _batch_message("darks", first.darks, "mean"),
+        *first.messages,
     ]
-    said += stack.messages
-    gaps = never_written(stack.data)
-    if gaps:
-        said.append(gaps)
-    if stack.metadata.get("pixel_size_x") is None and options.pixel_size is None:
+    for stack in stacks[1:]:
+        said += [f"{stack.path.name}: {note}" for note in stack.messages if note not in first.messages]
+    if first.metadata.get("pixel_size_x") is None and options.pixel_size is None:
         said.append("no pixel size: lengths will be in pixels (give pixel_size: in metres)")
     if options.orientation != "as_stored":
         said.append(f"images turned: {options.orientation}")
     return said
+
+
+def _alike_messages(common: Alike, timed: bool) -> list[str]:
+    if not timed:
+        return []
+    said = []
+    if common.deviation > 0:
+        said.append(f"angles of the tomograms differ from those of the first by up to {common.deviation:.2g} deg")
+    back = sum(1 for order in common.orders if len(order) > 1 and order[0] > order[-1])
+    if back:
+        said.append(f"{back} of {len(common.orders)} tomograms were taken backwards and are put in order")
+    turned_ = np.count_nonzero(common.offsets % 360.0)
+    if turned_:
+        said.append(
+            f"{turned_} of {len(common.orders)} tomograms begin at another angle than the first (by "
+            f"{common.offsets[common.offsets % 360.0 != 0][0]:g} deg and so on); their slices are turned back"
+        )
+    return said
+
+
+def _last(stacks: Sequence[Stack]) -> list[str]:
+    if len(stacks) == 1:
+        return stacks[0].warnings
+    return [f"{note} ({stack.path.name})" for stack in stacks for note in stack.warnings]
 
 
 def _angle_message(angles: NDArray[np.float64], source: str) -> str:
@@ -280,5 +345,7 @@ def _batch_message(kind: str, batches: Sequence[Batch], how: str) -> str:
         return f"no {kind}: give {kind}: FILE where they lie in another file"
     parts = " + ".join(f"{batch.count} ({batch.place})" for batch in batches)
     timed = all(batch.time is not None for batch in batches)
+    if kind == "flats" and how == "none":
+        return f"{kind}: {parts}, all kept"
     note = ", interpolated in time" if kind == "flats" and len(batches) > 1 and timed else ""
     return f"{kind}: {parts}, {how} of each batch{note}" if note else f"{kind}: {parts}, {how}"

@@ -20,11 +20,12 @@ _HEAD = 1 << 16
 """Bytes within which a header of text must end or continue."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CBF_DATA = b"\x0c\x1a\x04\xd5"
-_EDF_BYTES = {
+EDF_BYTES = {
     "signedbyte": 1, "unsignedbyte": 1, "signedshort": 2, "unsignedshort": 2, "signedinteger": 4, "unsignedinteger": 4,
     "signedlong": 4, "unsignedlong": 4, "signed64": 8, "unsigned64": 8, "float": 4, "floatvalue": 4, "float32": 4,
     "real": 4, "double": 8, "doublevalue": 8, "float64": 8,
 }  # fmt: skip
+"""Bytes of a value by EDF's names of types, in lower case."""
 
 
 def is_whole(path: Path) -> bool:
@@ -87,10 +88,10 @@ def _cbf(path: Path, descriptor: int) -> str:
 def _edf(path: Path, descriptor: int) -> str:
     size, place = os.fstat(descriptor).st_size, 0
     while place < size:
-        end, keys = _edf_header(descriptor, place)
+        end, keys = edf_header(descriptor, place)
         if end < 0:
             return f"the file ends within a header ({size} bytes)"
-        binary = _edf_binary(keys)
+        binary = edf_binary(keys)
         if binary < 0:
             return "" if place else "its header does not tell the size of the image"
         if end + binary > size:
@@ -101,11 +102,14 @@ def _edf(path: Path, descriptor: int) -> str:
     return ""
 
 
-def _edf_header(descriptor: int, place: int) -> tuple[int, dict[str, str]]:
-    """Return where a header ends (-1: not in the file) and what it says, names in lower case."""
+def edf_header(descriptor: int, place: int, first: int = _HEAD) -> tuple[int, dict[str, str]]:
+    """Return where a header ends (-1: not in the file) and what it says, names in lower case.
+
+    At first `first` bytes are read, then more where the header is longer.
+    """
     raw = b""
     while True:
-        more = os.pread(descriptor, _HEAD, place + len(raw))
+        more = os.pread(descriptor, _HEAD if raw else first, place + len(raw))
         raw += more
         stop = re.search(rb"\}[\r\n]", raw)
         if stop is not None:
@@ -120,13 +124,13 @@ def _edf_header(descriptor: int, place: int) -> tuple[int, dict[str, str]]:
     return place + end, keys
 
 
-def _edf_binary(keys: dict[str, str]) -> int:
+def edf_binary(keys: dict[str, str]) -> int:
     """Return the bytes of the values behind a header, -1 where it does not tell."""
     for name in ("edf_binarysize", "size"):
         if keys.get(name, "").isdigit():
             return int(keys[name])
     sides = [keys[name] for name in ("dim_1", "dim_2", "dim_3") if keys.get(name, "").isdigit()]
-    width = _EDF_BYTES.get(keys.get("datatype", "").lower(), 0)
+    width = EDF_BYTES.get(keys.get("datatype", "").lower(), 0)
     if not sides:  # ADSC and Rigaku
         sides = [keys[name] for name in ("size1", "size2") if keys.get(name, "").isdigit()]
         kind = keys.get("type", keys.get("data_type", "unsigned_short")).lower()
