@@ -18,7 +18,6 @@ from tomosaxs_plugins.loaders.frame_places import FramePlace, Misplaced, frame_p
 from tomosaxs_plugins.loaders.image_frames import BrokenImage, by_fabio
 from tomosaxs_plugins.loaders.readers import as_slice, runs
 
-
 _AT_ONCE = 16
 """Frames that a thread reads before it asks for more."""
 
@@ -93,7 +92,7 @@ class FrameFiles:
         def work(first: int, room: Room) -> Damage | None:
             for place in range(first, min(first + _AT_ONCE, len(where))):
                 try:
-                    self._fill(out[place], int(numbers[place]), *where[place], wanted)
+                    self._fill(out[place], int(numbers[place]), where[place], wanted)
                 except (Misplaced, BrokenImage, OSError) as error:
                     why = getattr(error, "strerror", None) or str(error)
                     return Damage((slice(place, place + 1),), why)
@@ -113,7 +112,8 @@ class FrameFiles:
         inside = f", frame {frame} of it" if frame or file in self.places else ""
         return f"{self.files[file]} (image {number} of {len(self.where)}{inside})"
 
-    def _fill(self, out: NDArray[Any], number: int, file: int, frame: int, wanted: _Wanted) -> None:
+    def _fill(self, out: NDArray[Any], number: int, at: list[int], wanted: _Wanted) -> None:
+        file, frame = at
         path = self.files[file]
         descriptor = os.open(path, os.O_RDONLY)
         try:
