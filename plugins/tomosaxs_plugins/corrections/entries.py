@@ -30,10 +30,27 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="flat field dark field normalisation background normalize",
     ),
     PluginEntry(
+        "double_flat_field",
+        "tomosaxs_plugins.corrections.double_flat_field:double_flat_field",
+        "Take the detector's own pattern, found by find_double_flat_field, out of projections or sinograms.",
+        needs=("scipy",),
+        install="pip install scipy",
+        words="rings flat field high-pass pattern",
+    ),
+    PluginEntry(
         "fill_missing",
         "tomosaxs_plugins.corrections.fill_missing:fill_missing",
         "Interpolate points of sinograms that were not measured (NaN), so that they can be reconstructed.",
         words="gaps mask aborted scan inpaint SAXS-CT",
+    ),
+    PluginEntry(
+        "find_double_flat_field",
+        "tomosaxs_plugins.corrections.double_flat_field_find:FindDoubleFlatField",
+        "Find what the detector itself leaves in all projections: the double flat field.",
+        kind="estimator",
+        needs=("scipy",),
+        install="pip install scipy",
+        words="rings flat field high-pass nonconstant rings mean projection",
     ),
     PluginEntry(
         "find_obscured_angles",
