@@ -15,6 +15,7 @@ from tomosaxs import Axis, Estimate, InputError
 from tomosaxs.store import Store, flush
 from tomosaxs_plugins.savers.nexus import nexus
 from tomosaxs_plugins.savers.nexus_tree import RESERVED
+from tomosaxs_plugins.volume.scaling import Scaling
 
 
 def write(made, **options):
@@ -145,6 +146,46 @@ def test_volume_follows_nxtomoproc(tmp_path):
         assert entry["instrument/beam/incident_energy"].attrs["units"] == "keV"
         assert entry["metadata/dose"][()] == 2.0
     assert validation_errors(path) == 0
+
+
+def test_the_axis_and_the_voxels_are_written_back(tmp_path):
+    with h5py.File(write(result(tmp_path, volume(tmp_path)))) as handle:
+        detector = handle["entry/instrument/detector"]
+        assert detector["x_rotation_axis_pixel_position"][()] == 85.47
+        assert detector["x_pixel_size"][()] == 3.25
+        parameters = handle["entry/reconstruction/parameters"]
+        for name in "zyx":
+            np.testing.assert_allclose(parameters[f"voxel_size_{name}"][()], 3.25e-6)
+            assert parameters[f"voxel_size_{name}"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_grey_levels_open_in_viewers_and_state_their_scale(tmp_path, kind):
+    values = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (4, 8, 9)).astype(kind)
+    axes = tuple(Axis(name, size, np.arange(size) * 1e-6, "m") for name, size in zip("zyx", values.shape, strict=True))
+    scaling = Scaling(0.25, -3.0, "1/m", "attenuation")
+    made = result(tmp_path, saved(tmp_path, "rescale", values, axes, metadata=scaling.metadata()))
+    path = write(made)
+    with h5py.File(path) as handle:
+        group = handle["entry/rescale"]
+        # NXdata: value = (data + offset) * scaling_factor
+        back = (values + group["data_offset"][()]) * group["data_scaling_factor"][()]
+        np.testing.assert_allclose(back, values * 0.25 - 3.0)
+        assert group["data_scaling_factor"].attrs["units"] == "1/m"
+        said = group["data"].attrs
+        assert (said["scale_factor"], said["add_offset"], said["quantity"]) == (0.25, -3.0, "attenuation")
+        assert (said["transform"], said["offset"], said["scaling"]) == ("linear", -12.0, 0.25)
+        assert "backend" in handle["entry/reconstruction/parameters"]  # also when another step came after
+    assert validation_errors(path) == 0
+    silx_io = pytest.importorskip("silx.io")
+    from silx.io import nxdata
+
+    with silx_io.open(str(path)) as handle:
+        found = nxdata.get_default(handle)
+        assert found is not None
+        assert found.is_valid
+        assert found.signal.dtype == kind
+        np.testing.assert_array_equal(found.signal[()], values)
 
 
 def test_curves_follow_nxcansas(tmp_path):

@@ -1,5 +1,7 @@
 """TIFF stacks: values, numbers, calibration and the same files whatever the blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,8 @@ from tomosaxs import Axis, Dataset, InputError, Scan
 from tomosaxs.declaration import spec_of
 
 tifffile = pytest.importorskip("tifffile")
-from tomosaxs_plugins.savers.tiff_stack import rescale, tiff_stack  # noqa: E402
+from tomosaxs_plugins.savers.tiff_stack import tiff_stack  # noqa: E402
+from tomosaxs_plugins.volume.scaling import Scaling  # noqa: E402
 
 
 def dataset(rows=4):
@@ -44,11 +47,7 @@ def test_values_numbers_and_pixel_sizes(tmp_path):
         np.testing.assert_allclose([across[0] / across[1], down[0] / down[1]], [1.0, 0.5], rtol=1e-6)
 
 
-def test_integers_by_hand_and_their_calibration(tmp_path):
-    image = np.array([[-1.0, 0.0, 0.5], [1.0, 2.0, np.nan]], np.float32)
-    # 0.5 of 255 is 127.5: to the even neighbour
-    np.testing.assert_array_equal(rescale(image, (0.0, 1.0), "uint8"), [[0, 0, 128], [255, 255, 0]])
-    assert rescale(image, (0.0, 1.0), "uint16")[1, 0] == 65535
+def test_integers_and_their_calibration(tmp_path):
     data = dataset(1)
     values = np.linspace(-2, 2, 30, dtype=np.float32).reshape(1, 5, 6)
     tiff_stack(values, scan_of(data, 0, 1, tmp_path), dtype="uint16", limits=(-2.0, 2.0), prefix="v")
@@ -58,6 +57,27 @@ def test_integers_by_hand_and_their_calibration(tmp_path):
         assert "clipped" in told["Info"]
     # half a step of 4/65535
     np.testing.assert_allclose(back, values[0], atol=0.51 * 4 / 65535)
+
+
+def test_grey_levels_keep_their_type_and_state_their_scale(tmp_path):
+    data = replace(dataset(2), dtype=np.dtype(np.uint16), metadata=Scaling(0.5, -3.0, "1/m", "attenuation").metadata())
+    levels = np.arange(60, dtype=np.uint16).reshape(2, 5, 6)
+    tiff_stack(levels, scan_of(data, 0, 2, tmp_path))
+    with tifffile.TiffFile(tmp_path / "slice_00032.tif") as file:
+        told = file.imagej_metadata
+        np.testing.assert_array_equal(file.asarray(), levels[1])
+    assert (told["c0"], told["c1"], told["vunit"]) == (-3.0, 0.5, "1/m")
+    assert "level * 0.5 + -3.0 1/m" in told["Info"]
+    with pytest.raises(InputError, match="grey levels of type uint16 already"):
+        spec_of(tiff_stack).check(data, dtype="uint8", limits=(0.0, 1.0), prefix="slice", digits=5)
+
+
+def test_the_distance_of_the_slices(tmp_path):
+    plain = dataset(2)
+    data = replace(plain, axes=(Axis("z", 2, np.arange(2) * 3e-6, "m"), *plain.axes[1:]))
+    tiff_stack(np.ones((2, 5, 6), np.float32), scan_of(data, 0, 2, tmp_path))
+    with tifffile.TiffFile(tmp_path / "slice_00001.tif") as file:
+        assert file.imagej_metadata["spacing"] == 3.0
 
 
 def test_several_sliced_axes_have_names_in_the_numbers(tmp_path):

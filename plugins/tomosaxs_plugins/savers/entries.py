@@ -16,8 +16,8 @@ PLUGINS: tuple[PluginEntry, ...] = (
         "tiff_stack",
         "tomosaxs_plugins.savers.tiff_stack:tiff_stack",
         "Save every slice as a TIFF image, numbered by its place in the full, uncropped data.",
-        needs=("tifffile",),
-        install="pip install tifffile",
+        needs=("tifffile", "numba"),
+        install="pip install tifffile numba",
         words="TIFF images export 8 bit 16 bit ImageJ Avizo stack",
     ),
     PluginEntry(

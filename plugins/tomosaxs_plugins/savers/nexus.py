@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tomosaxs import InputError, Param, Quantity, Result, SavedDataset, saver
 from tomosaxs_plugins.savers.nexus_data import describe_data, is_volume, scattering_units
-from tomosaxs_plugins.savers.nexus_tree import RESERVED, write_beamline, write_reconstruction, write_record
+from tomosaxs_plugins.savers.nexus_tree import RESERVED, write_axis, write_beamline, write_reconstruction, write_record
 from tomosaxs_plugins.savers.nexus_write import copy_in_slabs, group, sync
+from tomosaxs_plugins.volume.scaling import scaling_of
 
 _CHUNK_VALUES = 1 << 18
 
@@ -164,6 +165,7 @@ def _define(entry: h5py.Group, result: Result) -> None:
     for saved in result.datasets:  # what the default dataset says counts
         metadata.update(saved.dataset.metadata)
     write_beamline(entry, metadata, cansas=cansas)
+    write_axis(entry, result)
     if default is None:
         return
     if cansas:
@@ -172,8 +174,11 @@ def _define(entry: h5py.Group, result: Result) -> None:
         entry.attrs["version"] = "1.1"
     elif is_volume(default) and (default.name == "data" or "data" not in entry):
         entry["definition"] = "NXtomoproc"
-        write_reconstruction(entry, result, default.step)
+        write_reconstruction(entry, result, default)
         data = entry[default.name]["data"]
-        data.attrs["transform"], data.attrs["offset"], data.attrs["scaling"] = "none", 0.0, 1.0
+        grey = scaling_of(default.dataset)
+        data.attrs["transform"] = "none" if grey is None else "linear"
+        data.attrs["offset"] = 0.0 if grey is None else grey.offset / grey.scale
+        data.attrs["scaling"] = 1.0 if grey is None else grey.scale
         if default.name != "data":
             entry["data"] = h5py.SoftLink(f"/entry/{default.name}")

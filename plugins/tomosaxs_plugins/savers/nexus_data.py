@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Axis, SavedDataset
-from tomosaxs_plugins.savers.nexus_write import clean_text, put_text
+from tomosaxs_plugins.savers.nexus_write import clean_text, put_number, put_text
+from tomosaxs_plugins.volume.scaling import scaling_of
 
 _PROFILE_AXES = ("q", "two_theta", "radius", "d_spacing", "azimuth", "energy", "channel")
 _PER_LENGTH = {
@@ -44,6 +45,7 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
         data.attrs["units"] = clean_text(dataset.units)
     data.attrs["long_name"] = _long_name(dataset.label, dataset.units)
     data.attrs["interpretation"] = _interpretation(saved)
+    _state_scale(group, saved)
     names = [_write_axis(group, axis, place) for place, axis in enumerate(dataset.axes)]
     group.attrs["signal"] = "data"
     if "errors" in group:
@@ -55,6 +57,21 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
     units = scattering_units(saved)
     if units:
         _describe_curves(group, saved, names, units)
+
+
+def _state_scale(group: h5py.Group, saved: SavedDataset) -> None:
+    """Say what grey levels stand for: in NXdata's words, value = (data + offset) * factor, and as netCDF's readers ask.
+
+    The attributes follow the CF conventions: value = data * scale_factor + add_offset.
+    """
+    grey = scaling_of(saved.dataset)
+    if grey is None:
+        return
+    put_number(group, "data_scaling_factor", grey.scale, grey.units)
+    put_number(group, "data_offset", grey.offset / grey.scale)
+    attributes = group["data"].attrs
+    attributes["scale_factor"], attributes["add_offset"] = grey.scale, grey.offset
+    attributes["quantity"], attributes["quantity_units"] = clean_text(grey.quantity), clean_text(grey.units)
 
 
 def _describe_errors(group: h5py.Group, saved: SavedDataset) -> None:

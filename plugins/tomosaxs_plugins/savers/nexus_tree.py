@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tomosaxs import Estimate, Quantity, Result
+from tomosaxs import Estimate, Quantity, Result, SavedDataset
 from tomosaxs_plugins.savers.nexus_write import (
     as_json,
     clean_text,
@@ -209,7 +209,22 @@ def write_beamline(entry: h5py.Group, metadata: Mapping[str, Quantity | str], *,
                 put_text(other, safe_name(name), item)
 
 
-def write_reconstruction(entry: h5py.Group, result: Result, step: str) -> None:
+def _reconstruction_step(result: Result) -> Any | None:
+    """Return the last step that reconstructed with one rotation axis."""
+    found = [step for step in result.steps if step.plugin == "reconstruct"]
+    return found[-1] if found else None
+
+
+def write_axis(entry: h5py.Group, result: Result) -> None:
+    """Write the rotation axis that was used where NXtomo has it: 0-based, on the full, unbinned detector row."""
+    step = _reconstruction_step(result)
+    centre = None if step is None else step.resolved.get("centre")
+    if isinstance(centre, (int, float)) and not isinstance(centre, bool):
+        detector = entry["instrument/detector"]
+        put_number(detector, "x_rotation_axis_pixel_position", float(centre), "px")
+
+
+def write_reconstruction(entry: h5py.Group, result: Result, volume: SavedDataset) -> None:
     """Write the NXprocess ``reconstruction`` that NXtomoproc asks for; details are in the steps."""
     made = group(entry, "reconstruction", "NXprocess")
     put_text(made, "program", "tomosaxs")
@@ -217,11 +232,16 @@ def write_reconstruction(entry: h5py.Group, result: Result, step: str) -> None:
     put_text(made, "date", result.ended or "unknown")
     parameters = group(made, "parameters", "NXparameters")
     put_text(parameters, "raw_file", result.inputs[0].path if result.inputs else "unknown")
-    for record in result.steps:
-        if record.label == step:
-            for name, value in record.resolved.items():
-                if safe_name(name) not in parameters:
-                    _put_parameter(parameters, safe_name(name), value)
+    first = _reconstruction_step(result)
+    records = [record for record in result.steps if record is first or record.label == volume.step]
+    for record in records:
+        for name, value in record.resolved.items():
+            if safe_name(name) not in parameters:
+                _put_parameter(parameters, safe_name(name), value)
+    for axis in volume.dataset.axes:
+        if axis.values is not None and axis.size > 1 and f"voxel_size_{axis.name}" not in parameters:
+            step = abs(float(axis.values[-1] - axis.values[0])) / (axis.size - 1)
+            put_number(parameters, f"voxel_size_{axis.name}", step, axis.units)
 
 
 def _put_parameter(parameters: h5py.Group, name: str, value: Any) -> None:

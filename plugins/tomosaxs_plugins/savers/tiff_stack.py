@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, InputError, Param, Scan, VolumeSlices, convert, plugin
+from tomosaxs import Dataset, InputError, Param, Scan, VolumeSlices, plugin
+from tomosaxs_plugins.savers.volume_layout import layout_of, voxel_um
+from tomosaxs_plugins.volume.grey import to_grey, top_level
+from tomosaxs_plugins.volume.scaling import Scaling, scaling_of
 
 Kind = Literal["float32", "uint16", "uint8"]
 
 
-def rescale(image: NDArray[Any], limits: tuple[float, float], dtype: str) -> NDArray[Any]:
-    """Return `image` with limits[0] at 0 and limits[1] at the largest integer of `dtype`.
-
-    Values outside are clipped; what is not a number becomes 0; halves go to the even neighbour.
-    """
-    top = float(np.iinfo(dtype).max)
-    low, high = limits
-    scaled = (np.asarray(image, dtype=np.float64) - low) * (top / (high - low))
-    return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=top, neginf=0.0), 0.0, top)).astype(dtype)
-
-
-def _check(dataset: Dataset, *, dtype: str, limits: tuple[float, float] | None, prefix: str, **_: Any) -> None:
+def _check(
+    dataset: Dataset, *, dtype: Kind | None, limits: tuple[float, float] | None, prefix: str, **_: Any
+) -> dict[str, Any]:
+    """Make the type concrete and refuse what cannot be written."""
+    if dataset.dtype.kind not in "biuf":
+        raise InputError(f"values of type {dataset.dtype} cannot be saved as TIFF")
+    levels = scaling_of(dataset) is not None
+    if dtype is None:
+        dtype = cast(Kind, dataset.dtype.name if dataset.dtype.name in ("uint8", "uint16") else "float32")
+    if levels and (limits is not None or dtype != dataset.dtype.name):
+        raise InputError(
+            f"the data are grey levels of type {dataset.dtype} already: leave dtype and limits out, or undo_rescale"
+        )
     if dtype == "float32":
         if limits is not None:
             raise InputError("limits are for integer images; float32 keeps the values as they are")
-    elif limits is None:
-        raise InputError(f"dtype {dtype} needs limits: [low, high], the values that become 0 and {_top(dtype)}")
-    elif not (np.all(np.isfinite(limits)) and limits[0] < limits[1]):
+    elif limits is None and dtype != dataset.dtype.name:
+        raise InputError(f"dtype {dtype} needs limits: [low, high], the values that become 0 and {top_level(dtype)}")
+    elif limits is not None and not (np.all(np.isfinite(limits)) and limits[0] < limits[1]):
         raise InputError(f"limits: expected two numbers, low < high, got {list(limits)}")
     if not prefix or Path(prefix).name != prefix:
         raise InputError(f"prefix {prefix!r} must be a plain file name, without folders")
-    if dataset.dtype.kind not in "biuf":
-        raise InputError(f"values of type {dataset.dtype} cannot be saved as TIFF")
-
-
-def _top(dtype: str) -> int:
-    return int(np.iinfo(dtype).max)
+    return {"dtype": dtype}
 
 
 @plugin(check=_check, memory=2.0)
@@ -49,13 +48,16 @@ def tiff_stack(
     *,
     prefix: Annotated[str, Param("beginning of the file names")] = "slice",
     digits: Annotated[int, Param("digits of the slice number", ge=1, le=9)] = 5,
-    dtype: Annotated[Kind, Param("type of the values")] = "float32",
+    dtype: Annotated[
+        Kind | None, Param("type of the values; default float32, or that of the grey levels that rescale made")
+    ] = None,
     limits: Annotated[tuple[float, float] | None, Param("values that become 0 and the largest integer")] = None,
 ) -> None:
     """Save every slice as a TIFF image, numbered by its place in the full, uncropped data.
 
-    Values are float32 as they are; 8 and 16 bit only with explicit `limits`, which are written into every
-    file (ImageJ's calibration, so that it shows the original values). Pixel sizes are in the resolution tags.
+    Values are float32 as they are, or the grey levels of `rescale`; `limits` make 8 or 16 bit here. What grey levels
+    stand for is written into every file (ImageJ's calibration, so that it shows the original values). Pixel sizes
+    are in the resolution tags, the distance of the slices in ImageJ's spacing.
 
     Raises
     ------
@@ -65,11 +67,16 @@ def tiff_stack(
     if scan.output is None:
         raise InputError("tiff_stack writes into scan.output, and this scan has no output folder")
     scan.output.mkdir(parents=True, exist_ok=True)
-    tags = _tags(scan, dtype, limits)
+    kind = dtype or _check(scan.dataset, dtype=dtype, limits=limits, prefix=prefix)["dtype"]
+    grey = scaling_of(scan.dataset)
+    if limits is not None:
+        dataset = scan.dataset
+        grey = Scaling((limits[1] - limits[0]) / top_level(kind), limits[0], dataset.units, dataset.label)
+    tags = _tags(scan, kind, grey)
     for image, label in zip(data, _labels(scan, digits), strict=True):
-        if limits is not None and dtype != "float32":
-            image = rescale(image, limits, dtype)
-        _write(scan.output / f"{prefix}_{label}.tif", np.asarray(image, dtype=dtype), tags)
+        if limits is not None:
+            image, _ = to_grey(image, limits, kind)
+        _write(scan.output / f"{prefix}_{label}.tif", np.asarray(image, dtype=kind), tags)
 
 
 def _labels(scan: Scan, digits: int) -> list[str]:
@@ -85,40 +92,24 @@ def _labels(scan: Scan, digits: int) -> list[str]:
     return ["_".join(f"{name}{n:0{digits}d}" for name, n in zip(scan.sliced, row, strict=True)) for row in rows]
 
 
-def _tags(scan: Scan, dtype: str, limits: tuple[float, float] | None) -> dict[str, Any]:
+def _tags(scan: Scan, dtype: str, grey: Scaling | None) -> dict[str, Any]:
     """Return what tifffile is told: the pixel size and a description that ImageJ understands."""
     dataset = scan.dataset
-    described: dict[str, Any] = {"Info": _info(dataset, dtype, limits)}
-    if limits is not None and dtype != "float32":
-        # ImageJ's straight-line calibration: value = c0 + c1 * stored
-        slope = (limits[1] - limits[0]) / _top(dtype)
-        described.update(cf=0, c0=limits[0], c1=slope, vunit=dataset.units or "value")
-    tags: dict[str, Any] = {"metadata": described}
-    steps = [_step_um(scan, name) for name in ("x", "y")]
-    if all(step > 0 for step in steps):
-        described["unit"] = "um"
-        tags["resolution"], tags["resolutionunit"] = (1.0 / steps[0], 1.0 / steps[1]), 1
-    return tags
-
-
-def _info(dataset: Dataset, dtype: str, limits: tuple[float, float] | None) -> str:
     lines = [f"{dataset.label} ({dataset.units})" if dataset.units else dataset.label, "written by tomosaxs"]
-    if limits is not None and dtype != "float32":
-        lines.append(
-            f"{dtype}: 0 is {limits[0]!r}, {_top(dtype)} is {limits[1]!r}; values outside are clipped, NaN is 0"
-        )
-    return "\n".join(lines)
-
-
-def _step_um(scan: Scan, name: str) -> float:
-    """Return the pixel size along an axis in micrometres, 0 where it is not known."""
-    axis = scan.axis(name)
-    if axis.values is None or axis.size < 2:
-        return 0.0
-    try:
-        return abs(convert(float(axis.values[-1] - axis.values[0]) / (axis.size - 1), axis.units, "um"))
-    except InputError:
-        return 0.0
+    described: dict[str, Any] = {}
+    if grey is not None:
+        lines.append(f"{dtype}: {grey.text(top_level(dtype))}")
+        # ImageJ's straight-line calibration: value = c0 + c1 * stored
+        described.update(cf=0, c0=grey.offset, c1=grey.scale, vunit=grey.units or "value")
+    described["Info"] = "\n".join(lines)
+    tags: dict[str, Any] = {"metadata": described}
+    depth, down, across = voxel_um(layout_of(dataset))
+    if across > 0 and down > 0:
+        described["unit"] = "um"
+        tags["resolution"], tags["resolutionunit"] = (1.0 / across, 1.0 / down), 1
+        if depth > 0:
+            described["spacing"] = depth
+    return tags
 
 
 def _write(path: Path, image: NDArray[Any], tags: dict[str, Any]) -> None:
