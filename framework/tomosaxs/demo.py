@@ -50,6 +50,13 @@ output:
 """
 
 
+def _shipped(name: str, what: str) -> str:
+    """Return a ready-made list as the list of a demonstration."""
+    from tomosaxs.cli.catalogue import shipped_lists
+
+    return f"{_OWN}: {what}.\n{shipped_lists()[name].read_text()}"
+
+
 def _tomography(folder: Path) -> None:
     from tomosaxs.testing.samples import packing
     from tomosaxs.testing.scans import ScanSettings, micro_ct_scan
@@ -57,6 +64,29 @@ def _tomography(folder: Path) -> None:
     settings = ScanSettings(projections=401, rows=64, columns=288, closed=True, centre=151.3, subsample=2)
     phantom = packing(settings.columns, settings.rows, seed=4)
     micro_ct_scan(folder / "scan.nxs", phantom, settings, seed=1, truth=folder / "truth.nxs")
+
+
+def _extended_field(folder: Path) -> None:
+    """The sample is nearly twice as wide as the detector; turned by 360 degrees it is seen whole."""
+    from tomosaxs.testing.samples import packing
+    from tomosaxs.testing.scans import ScanSettings, micro_ct_scan
+
+    settings = ScanSettings(
+        projections=720, rows=32, columns=192, span=360.0, closed=False, centre=28.6, subsample=2, width=328
+    )
+    micro_ct_scan(folder / "scan.nxs", packing(328, 32, seed=4), settings, seed=1, truth=folder / "truth.nxs")
+
+
+def _phase_contrast(folder: Path) -> None:
+    """A sample that hardly absorbs, a long way from the detector."""
+    from tomosaxs.testing.samples import packing
+    from tomosaxs.testing.scans import Defects, ScanSettings, micro_ct_scan
+
+    settings = ScanSettings(
+        projections=401, rows=64, columns=288, closed=True, centre=151.3, subsample=2, delta_beta=200.0
+    )
+    phantom = packing(settings.columns, settings.rows, seed=4, absorption=0.1)
+    micro_ct_scan(folder / "scan.nxs", phantom, settings, Defects(photons=2000.0), seed=1, truth=folder / "truth.nxs")
 
 
 def _saxs(folder: Path) -> None:
@@ -68,20 +98,38 @@ def _saxs(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Demo:
-    """One demonstration: the list's name and text, the data files with their titles, what writes them."""
+    """One demonstration: the list's name and text, the data files with their titles, what writes them.
+
+    `shipped` names a ready-made list instead of a text, and says what it is run on.
+    """
 
     list_name: str
     text: str
     data: dict[str, str]
     write: Callable[[Path], None]
+    shipped: tuple[str, str] = ("", "")
+
+    def list_text(self) -> str:
+        """Return the text of the list."""
+        return _shipped(*self.shipped) if self.shipped[0] else self.text
 
 
+_MICRO_CT = {"scan.nxs": "Simulated micro-CT scan", "truth.nxs": "Truth of a simulated micro-CT scan"}
 DEMOS = {
-    "tomography": Demo(
-        "tomography_demo.yml",
-        _TOMOGRAPHY_LIST,
-        {"scan.nxs": "Simulated micro-CT scan", "truth.nxs": "Truth of a simulated micro-CT scan"},
-        _tomography,
+    "tomography": Demo("tomography_demo.yml", _TOMOGRAPHY_LIST, _MICRO_CT, _tomography),
+    "extended_field": Demo(
+        "extended_field_demo.yml",
+        "",
+        _MICRO_CT,
+        _extended_field,
+        ("extended_field", "porous grains, wider than the detector"),
+    ),
+    "phase_contrast": Demo(
+        "phase_contrast_demo.yml",
+        "",
+        _MICRO_CT,
+        _phase_contrast,
+        ("phase_contrast", "porous grains that hardly absorb"),
     ),
     "saxs": Demo(
         "saxs_demo.yml",
@@ -102,8 +150,9 @@ def make_demo(name: str = "tomography", directory: Path | str = ".") -> Path:
     Parameters
     ----------
     name : str
-        ``tomography`` (micro-CT with an off-centre axis, noise, rings, zingers and a drifting beam) or
-        ``saxs`` (a raster tomography of rank five).
+        ``tomography`` (micro-CT with an off-centre axis, noise, rings, zingers and a drifting beam),
+        ``extended_field`` (360 degrees with the axis near the edge of the detector), ``phase_contrast`` (edges enhanced
+        by propagation) or ``saxs`` (a raster tomography of rank five).
     directory : Path or str
         Made if it is not there. Files of an earlier demonstration of the same name are replaced.
 
@@ -128,7 +177,7 @@ def make_demo(name: str = "tomography", directory: Path | str = ".") -> Path:
         # The list comes last, so that a list is never there without its scan.
         process_list.unlink(missing_ok=True)
         demo.write(folder)
-        process_list.write_text(demo.text, encoding="utf-8")
+        process_list.write_text(demo.list_text(), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write the demonstration into {folder}: {error}") from error
     return process_list

@@ -69,6 +69,7 @@ def test_two_demos_do_not_overwrite_each_other(tmp_path: Path) -> None:
     make_demo("saxs", tmp_path)
     with pytest.raises(InputError, match=r"truth\.nxs"):
         make_demo("tomography", tmp_path)
+    assert not (tmp_path / "scan.nxs").exists()
 
 
 def test_errors_say_what_is_wrong(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from tomosaxs.errors import InputError
     "-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder; default the current one."
 )
 def demo(name: str, output: Path) -> None:
-    """Write a simulated scan, its truth and a list that processes it: NAME is tomography or saxs."""
+    """Write a simulated scan, its truth and a list that processes it.
+
+    NAME is tomography, extended_field, phase_contrast or saxs.
+    """
     from tomosaxs.demo import make_demo
 
     made = make_demo(name, output)

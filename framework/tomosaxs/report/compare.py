@@ -148,8 +148,11 @@ def _section(title: str, lines: list[str]) -> list[str]:
 
 
 def _list_differences(one: Result, other: Result) -> list[str]:
-    pair = [result.list_text.splitlines() + [f"# {text}" for text in result.settings] for result in (one, other)]
-    return [line for line in difflib.unified_diff(*pair, "A", "B", lineterm="", n=0) if not line.startswith("@@")]
+    before, after = (
+        [*result.list_text.splitlines(), *(f"# {text}" for text in result.settings)] for result in (one, other)
+    )
+    lines = difflib.unified_diff(before, after, "A", "B", lineterm="", n=0)
+    return [line for line in lines if not line.startswith("@@")]
 
 
 def _step_differences(one: Result, other: Result) -> list[str]:

@@ -76,7 +76,7 @@ def write_nxtomo(
             image_key=keys.astype(np.int32),
             x_pixel_size=(settings.pixel_size, "m"),
             y_pixel_size=(settings.pixel_size, "m"),
-            distance=(0.05, "m"),
+            distance=(settings.distance, "m"),
             count_time=(np.full(len(keys), 0.05), "s"),
         )
         chunk = (1, settings.rows, settings.columns) if chunks else None
@@ -103,7 +103,7 @@ def link(entry: h5py.Group, name: str, target: str) -> None:
 
 def write_tomography_truth(path: Path | str, phantom: Phantom, settings: ScanSettings, instrument: Instrument) -> None:
     """Write attenuation (1/m) on the reconstruction grid, the axis and the planted defects."""
-    size, rows, pixel = settings.columns, settings.rows, settings.pixel_size
+    size, rows, pixel = settings.width or settings.columns, settings.rows, settings.pixel_size
     with open_new(path) as file:
         entry = group(file, "entry", "NXentry", default="data")
         fields(entry, title="Truth of a simulated micro-CT scan")

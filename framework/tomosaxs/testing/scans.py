@@ -109,6 +109,13 @@ class ScanSettings:
         ``uint16`` as cameras write it or ``float32`` for no rounding.
     subsample : int
         Rays along each side of a pixel.
+    distance : float
+        From sample to detector in metres.
+    delta_beta : float
+        Ratio of the refractive index's parts, for the fringes of propagation; 0 for none. Of one material, near enough
+        for the transport-of-intensity equation: the model of Paganin (10.1046/j.1365-2818.2002.01010.x).
+    width : int
+        Of the truth's slices; default `columns`, larger for an extended field.
     """
 
     projections: int = 361
@@ -127,6 +134,15 @@ class ScanSettings:
     full: float = 42000.0
     dtype: str = "uint16"
     subsample: int = 1
+    distance: float = 0.05
+    delta_beta: float = 0.0
+    width: int = 0
+
+    @property
+    def fringes(self) -> float:
+        """Length L of the propagation in pixels: L^2 = pi wavelength distance delta/beta, over the pixel's area."""
+        wavelength = 1.23984199e-9 / self.energy
+        return float(np.sqrt(np.pi * wavelength * self.distance * self.delta_beta)) / self.pixel_size
 
     @property
     def axis(self) -> float:
@@ -267,7 +283,7 @@ def micro_ct_scan(
         block = np.zeros((last - first, settings.rows, settings.columns))
         shone = keys[first:last] == PROJECTION
         if shone.any():
-            block[shone] = _attenuation(phantom, settings, stages[first:last][shone])
+            block[shone] = _propagated(_attenuation(phantom, settings, stages[first:last][shone]), settings)
         for index, frame in enumerate(block, start=first):
             time = index / max(len(keys) - 1, 1)
             lit = 0.0 if keys[index] == DARK else float(monitor[index])
@@ -297,6 +313,21 @@ def _attenuation(phantom: Phantom, settings: ScanSettings, angles: Float) -> Flo
         )
         result[:, row] = whole[:, 0]
     return result
+
+
+def _propagated(attenuation: Float, settings: ScanSettings) -> Float:
+    """Return what the detector sees behind the sample, as attenuation: (1 + L^2 f^2) times the transmission's spectrum.
+
+    The frames go on beyond their edges as in a mirror.
+    """
+    if not settings.delta_beta:
+        return attenuation
+    from scipy.fft import dctn, idctn
+
+    down, across = (np.arange(size) / (2.0 * size) for size in attenuation.shape[1:])
+    gain = 1 + settings.fringes**2 * (down[:, None] ** 2 + across**2)
+    seen = idctn(dctn(np.exp(-attenuation), axes=(1, 2)) * gain, axes=(1, 2))
+    return np.asarray(-np.log(np.maximum(seen, 1e-6)))
 
 
 def _counts(
