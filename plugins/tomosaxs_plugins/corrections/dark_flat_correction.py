@@ -83,7 +83,10 @@ def dark_flat_correction(
         done = "interpolated along their rows" if fill else "set to transmission 1"
         scan.note(f"{{count}} values at dead pixels (flat hardly above dark) were {done}", dead)
     if monitor:
-        of_flats = (scan.get("monitor_flats").reshape(weights.shape[:1] + (1,) * (weights.ndim - 1)) * weights).sum(0)
+        of_flats = scan.get("monitor_flats")
+        if of_flats.ndim != weights.ndim:  # one value a flat, of a scan made of plain arrays
+            of_flats = of_flats.reshape(weights.shape[:1] + (1,) * (weights.ndim - 1))
+        of_flats = (of_flats * weights).sum(0)
         corrected *= (of_flats / scan.get("monitor")).astype(np.float32)
     return corrected
 

@@ -133,7 +133,7 @@ def source_of(stacks: Sequence[Stack], options: Options) -> Source:
     )
     auxiliaries, more = companions_of(stacks, frames, timed, options.flat_average, options.orientation)
     if timed and np.any(common.offsets % 360.0):
-        auxiliaries["angle_offset"] = Auxiliary(("time",), ArrayReader(common.offsets % 360.0), "deg")
+        auxiliaries["start_angle"] = Auxiliary(("time",), ArrayReader(common.offsets % 360.0), "deg")
     dataset = Dataset(axes, reader.dtype, "counts", "counts", auxiliaries=auxiliaries, metadata=_metadata(first, pixel))
     files = dict.fromkeys(file for stack in stacks for file in _files(stack))
     told = [*_messages(stacks, options, angles), *said, *_alike_messages(common, timed), *note, *more, *_last(stacks)]

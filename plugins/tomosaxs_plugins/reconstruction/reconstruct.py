@@ -24,6 +24,7 @@ from tomosaxs_plugins.reconstruction.angles import angular_weights, coverage_war
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
+from tomosaxs_plugins.reconstruction.start_angles import same_start
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -227,18 +228,22 @@ def reconstruct(
     chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
     region = region_of(roi, count)
     inside = region is not None and "region" in getattr(chosen, "known_options", ())
-    volume: NDArray[np.float32] = chosen.reconstruct(
-        np.ascontiguousarray(sinograms),
-        angles - angle_offset,
-        axis,
-        algorithm=algorithm,
-        filter=filter,
-        padding=padding,
-        iterations=iterations,
-        size=count,
-        mask_ratio=mask,
-        **({"region": region} if inside else {}),
-    )
+    parts: list[NDArray[np.float32]] = [
+        chosen.reconstruct(
+            np.ascontiguousarray(sinograms[slices]),
+            angles + start - angle_offset,
+            axis,
+            algorithm=algorithm,
+            filter=filter,
+            padding=padding,
+            iterations=iterations,
+            size=count,
+            mask_ratio=mask,
+            **({"region": region} if inside else {}),
+        )
+        for slices, start in same_start(scan, len(sinograms))
+    ]
+    volume = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if region is not None and not inside:
         volume = np.ascontiguousarray(volume[:, region[0] : region[1], region[2] : region[3]])
     pixel = pixel_size(scan.dataset)
