@@ -3,7 +3,8 @@
 A stray X-ray or a cosmic ray that hits the camera itself leaves a few pixels of one frame much too bright. Such a value
 stands out from nearly all of its neighbours, which edges, thin lines and fringes do not: every pixel of a line has two
 neighbours on the line. So a value is replaced only where it exceeds all of its neighbours but `size` - 1, each by the
-limit. With `size` 4 in a window of 3 x 3 this is the usual comparison with the median; a smaller `size` is stricter.
+limit, and then by the median of those that it exceeds. With `size` 4 in a window of 3 x 3 that is found which exceeds
+the median of the window, as is usual; a smaller `size` is stricter.
 
 Nearly all values fail that test, which needs no sorting; only those that pass it pay for a median.
 """
@@ -67,7 +68,7 @@ def replace_zingers(
     Returns
     -------
     images : (n, rows, columns) float32 array
-        A copy; at the edges the image goes on as its mirror image. NaN stays, and is not compared with.
+        A copy; at the edges the window ends. NaN stays, and counts as a neighbour that is not exceeded.
     number : int
         How many values were replaced.
 
@@ -85,7 +86,6 @@ def replace_zingers(
     full[~(full > 0)] = np.nan
     out = np.empty(stack.shape, np.float32)
     reach = window_reach(size)
-    need = (2 * reach + 1) ** 2 - size
     workers = thread_count(threads)
     pieces = 1 if count >= 2 * workers else min(workers, -(-rows // _BAND))
     edges = np.linspace(0, rows, pieces + 1).astype(int)
@@ -95,7 +95,7 @@ def replace_zingers(
         n, first, last = task
         arrays = (stack[n], black[min(n, len(black) - 1)], full[min(n, len(full) - 1)], out[n])
         found: int = _replace_rows(
-            *arrays, first, last, np.float32(limit), np.float32(relative), need, reach,
+            *arrays, first, last, np.float32(limit), np.float32(relative), size, reach,
             outliers != "dark", outliers != "bright",
         )  # fmt: skip
         return found
@@ -104,16 +104,6 @@ def replace_zingers(
         return out, sum(map(work, tasks))
     with ThreadPoolExecutor(workers) as pool:
         return out, sum(pool.map(work, tasks))
-
-
-@partial(compiled, nogil=True)
-def _mirror(place: int, size: int) -> int:
-    """Return a place inside an axis; beyond its ends the axis goes on backwards."""
-    if place < 0:
-        place = -place
-    if place >= size:
-        place = 2 * (size - 1) - place
-    return min(max(place, 0), size - 1)
 
 
 @partial(compiled, nogil=True, error_model="numpy")
@@ -155,28 +145,45 @@ def _count_exceeded(middle: Any, limits: Any, number: Any, reach: int) -> None:
 
 
 @partial(compiled, nogil=True, error_model="numpy")
+def _needed(needed: Any, down: int, reach: int, size: int) -> None:
+    """Write how many neighbours must be exceeded: all there are but `size` - 1, more than half in any case."""
+    columns = needed.shape[0]
+    for x in range(columns):
+        there = down * (min(x + reach, columns - 1) - max(x - reach, 0) + 1) - 1
+        needed[x] = max(there - size + 1, there // 2 + 1)
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def _load_rows(image: Any, dark: Any, span: Any, values: Any, first: int, reach: int) -> None:
+    """Fill the buffer of values with the rows from `first` on, with NaN where the image has ended."""
+    rows, columns = image.shape
+    values[:, :reach] = np.nan
+    values[:, columns + reach :] = np.nan
+    for i in range(values.shape[0]):
+        row = first + i
+        if row < 0 or row >= rows:
+            values[i] = np.nan
+            continue
+        black, full = dark[min(row, dark.shape[0] - 1)], span[min(row, span.shape[0] - 1)]
+        for x in range(columns):
+            values[i, x + reach] = (np.float32(image[row, x]) - black[x]) / full[x]
+
+
+@partial(compiled, nogil=True, error_model="numpy")
 def _replace_rows(
     image: Any, dark: Any, span: Any, out: Any, first: int, last: int,
-    limit: Any, relative: Any, need: int, reach: int, bright: bool, low: bool,
+    limit: Any, relative: Any, size: int, reach: int, bright: bool, low: bool,
 ) -> int:  # fmt: skip
     """Write the corrected rows first .. last - 1 of an image, and return how many values were replaced."""
     rows, columns = image.shape
     values = np.empty((_BAND + 2 * reach, columns + 2 * reach), np.float32)
     limits = np.empty_like(values)
-    number = np.empty(columns, np.int32)
+    number, needed = np.empty(columns, np.int32), np.empty(columns, np.int32)
     window = np.empty((2 * reach + 1) ** 2, np.float32)
-    replaced = 0
+    replaced = before = 0
     for start in range(first, last, _BAND):
         end = min(start + _BAND, last)
-        height = end - start + 2 * reach
-        for i in range(height):
-            row = _mirror(start - reach + i, rows)
-            black, full = dark[min(row, dark.shape[0] - 1)], span[min(row, span.shape[0] - 1)]
-            for x in range(columns):
-                values[i, x + reach] = (np.float32(image[row, x]) - black[x]) / full[x]
-            for x in range(reach):
-                values[i, x] = values[i, reach + _mirror(x - reach, columns)]
-                values[i, columns + reach + x] = values[i, reach + _mirror(columns + x, columns)]
+        _load_rows(image, dark, span, values, start - reach, reach)
         for row in range(start, end):
             for x in range(columns):
                 out[row, x] = image[row, x]
@@ -185,16 +192,20 @@ def _replace_rows(
                 continue
             sign = np.float32(1 - 2 * side)
             values *= sign  # dark outliers are bright ones of the negative
-            for i in range(height):
+            for i in range(values.shape[0]):
                 for x in range(columns + 2 * reach):
                     value = values[i, x]
                     limits[i, x] = value + max(limit, relative * abs(value))
             for row in range(start, end):
                 i = row - start
+                down = min(row + reach, rows - 1) - max(row - reach, 0) + 1
+                if down != before:
+                    _needed(needed, down, reach, size)
+                    before = down
                 _count_exceeded(values[i + reach], limits[i : i + 2 * reach + 1], number, reach)
                 for x in range(columns):
-                    if number[x] >= need:
-                        middle = sign * _middle(values, window, i, x, reach)
+                    if number[x] >= needed[x]:
+                        middle = sign * _middle(values, limits, window, i, x, reach)
                         scale, zero = span[min(row, span.shape[0] - 1), x], dark[min(row, dark.shape[0] - 1), x]
                         out[row, x] = middle * scale + zero
                         replaced += 1
@@ -202,13 +213,12 @@ def _replace_rows(
 
 
 @partial(compiled, nogil=True, error_model="numpy")
-def _middle(values: Any, window: Any, i: int, x: int, reach: int) -> Any:
-    """Return the median of a window; NaN does not count."""
-    inside = 0
+def _middle(values: Any, limits: Any, window: Any, i: int, x: int, reach: int) -> Any:
+    """Return the median of those in a window that the value in its middle exceeds."""
+    value, inside = values[i + reach, x + reach], 0
     for dy in range(2 * reach + 1):
         for dx in range(2 * reach + 1):
-            one = values[i + dy, x + dx]
-            if not np.isnan(one):
-                window[inside] = one
+            if (dy != reach or dx != reach) and value > limits[i + dy, x + dx]:
+                window[inside] = values[i + dy, x + dx]
                 inside += 1
     return _median(window, inside)
