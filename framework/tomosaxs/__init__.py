@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tomosaxs.cli.catalogue import shipped_lists
     from tomosaxs.dataset import (
         ArrayReader,
         Auxiliary,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from tomosaxs.units import convert
 
 _HOMES = {
+    "cli.catalogue": ("shipped_lists",),
     "dataset": (
         "ArrayReader", "Auxiliary", "Axis", "CroppedReader", "Dataset", "Quantity", "Reader", "Selection",
         "Source",
@@ -112,5 +114,5 @@ __all__ = [
     "Reader", "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Site", "Source", "Spectra",
     "StepError", "Stop", "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert",
     "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "html_page", "known_sites",
-    "load", "loader", "picture_uri", "plan", "plugin", "registered", "run", "saver",
+    "load", "loader", "picture_uri", "plan", "plugin", "registered", "run", "saver", "shipped_lists",
 ]  # fmt: skip

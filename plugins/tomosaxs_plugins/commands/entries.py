@@ -6,6 +6,20 @@ from tomosaxs import CommandEntry
 
 COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
+        "look",
+        "tomosaxs_plugins.commands.look:look",
+        "Look at a scan: what it is, the rotation axis, a slice, warnings, and the next command.",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+    ),
+    CommandEntry(
+        "new",
+        "tomosaxs_plugins.commands.new:new",
+        "Write the process list for a scan, filled with what a look at it finds.",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+    ),
+    CommandEntry(
         "integrate",
         "tomosaxs_plugins.commands.integrate:integrate",
         "Integrate a folder of images over the azimuth, and follow it while a measurement goes on.",
