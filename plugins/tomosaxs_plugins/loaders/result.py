@@ -8,7 +8,7 @@ from typing import Annotated
 import h5py
 import numpy as np
 
-from tomosaxs import Axis, Dataset, InputError, Param, Reader, Source, loader
+from tomosaxs import Axis, Dataset, InputError, Param, Quantity, Reader, Source, loader
 from tomosaxs_plugins.loaders.hdf5 import (
     OpenFile,
     check_readable,
@@ -55,6 +55,7 @@ def result(
     )
     entry = str(group.parent.name)
     metadata, _ = describe(walk(group.parent), entry, f"{entry}/instrument/detector")
+    metadata.update(_grey_levels(values))
     reader = reader_of(file, values, rank=values.ndim)
     label = text_of(group["title"]) if "title" in group else signal
     shape = " x ".join(f"{axis.size} {axis.name}" for axis in axes)
@@ -63,6 +64,19 @@ def result(
     dataset = Dataset(axes, reader.dtype, label, units, metadata=metadata, uncertainty=sigma is not None)
     message = f"result: {values.name}, {shape} ({label}){told}"
     return Source(dataset, reader, (path, *check_readable(values)), (message,), sigma)
+
+
+def _grey_levels(values: h5py.Dataset) -> dict[str, Quantity | str]:
+    """Return what the integers of a rescaled volume stand for, as the step rescale states it."""
+    said = values.attrs
+    if values.dtype.kind != "u" or not {"scale_factor", "add_offset", "quantity"} <= set(said):
+        return {}
+    units = text_of(said.get("quantity_units", ""))
+    return {
+        "grey_scale": Quantity(float(said["scale_factor"]), units),
+        "grey_offset": Quantity(float(said["add_offset"]), units),
+        "grey_quantity": text_of(said["quantity"]),
+    }
 
 
 def _uncertainty(file: OpenFile, group: h5py.Group, signal: str, values: h5py.Dataset) -> tuple[Reader | None, str]:
