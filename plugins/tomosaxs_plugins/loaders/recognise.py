@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tomosaxs import InputError
@@ -17,8 +18,8 @@ from tomosaxs_plugins.loaders.stack import Options, Stack
 _NEXUS = (".nxs", ".h5", ".hdf5", ".hdf", ".nx")
 
 
-def stacks_of(paths: Sequence[Path], options: Options) -> list[Stack]:
-    """Return the scans that paths stand for, in their order; image files together are one.
+def stacks_of(paths: Sequence[Path], options: Options) -> tuple[list[Stack], Options]:
+    """Return the scans that paths stand for, in their order (image files together are one), and what is left to choose.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def stacks_of(paths: Sequence[Path], options: Options) -> list[Stack]:
         raise InputError(f"{images[0]} is an image, {other} is none: give images or scans, not both")
     if images:
         folders = list(dict.fromkeys(path.parent for path in images))
-        return [load_images(folders[0], images, options)]
+        return [load_images(folders[0], images, options)], options
     scans: list[Path] = []
     series: list[bool] = []
     for path in paths:
@@ -39,8 +40,8 @@ def stacks_of(paths: Sequence[Path], options: Options) -> list[Stack]:
         scans += inside
         series += [len(inside) > 1] * len(inside)
     if len(scans) > 1:
-        return _series(scans, series, options)
-    return [_stack(scans[0], options, (0, 1))]
+        return _series(scans, series, options), replace(options, scan=None)
+    return [_stack(scans[0], options, (0, 1))], options
 
 
 def _series(scans: list[Path], shared: list[bool], options: Options) -> list[Stack]:

@@ -103,4 +103,4 @@ def tomography(
     if series is not None and not isinstance(series, str) and "projections" in series:
         options = replace(options, angles=replace(options.angles, per=series))
     with damage_named(found[0]):
-        return source_of(stacks_of(found, options), options)
+        return source_of(*stacks_of(found, options))
