@@ -122,7 +122,7 @@ def test_any_ranks_give_the_same_files(whole, scan, tmp_path):
         pytest.skip("no mpirun beside this Python, or no mpi4py: pip install 'tomosaxs[mpi]'")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PMI_", "OMPI_", "PMIX_"))}
     done = subprocess.run(
-        [MPIRUN, "-n", "2", sys.executable, "-m", "tomosaxs", "run", str(listing(tmp_path, scan)), "-o", "out", "--block", "3"],
+        [MPIRUN, "-n", "2", sys.executable, "-m", "tomosaxs", "run", listing(tmp_path, scan), "-o", "out", "--block=3"],
         cwd=tmp_path, env={**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, capture_output=True,
         text=True, timeout=120, check=False,
     )  # fmt: skip

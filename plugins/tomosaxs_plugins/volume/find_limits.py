@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from tomosaxs import Dataset, Estimate, InputError, Param, Scan, VolumeSlices, estimator
 from tomosaxs_plugins.volume.circle import inside_circle
+from tomosaxs_plugins.volume.selection import spread
 from tomosaxs_plugins.volume.statistics import Tally, tally
 
 _TILE = 16
 _SHOWN = 256
-
-
-def spread(size: int, every: int, least: int = 8) -> NDArray[np.intp]:
-    """Return about every `every`-th of `size` slices, evenly spread and at least `least` where there are so many."""
-    count = min(size, max(-(-size // every), least))
-    return np.unique(((np.arange(count) + 0.5) * size / count).astype(np.intp))
 
 
 def _select(data: Dataset, *, every: int, **_: Any) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset, Estimate, InputError, Param, VolumeSlices, contact_sheet, estimator
-from tomosaxs_plugins.volume.find_limits import spread
+from tomosaxs_plugins.volume.selection import spread
 
 _TILE = 32
 _SHOWN = 640
