@@ -124,6 +124,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "solid_angle": [{}, {"absolute": True}],
     "thickness": [{"thickness": 1e-3}, {"thickness": "monitor", "minimum": 1.05}],
     "tiff_stack": [{}, {"dtype": "uint16", "limits": [0.0, 1.0]}],
+    "tiff_volume": [{}],
     "undo_rescale": [{"scale": 0.5, "offset": -1.0}],
 }
 

@@ -21,6 +21,12 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="TIFF images export 8 bit 16 bit ImageJ Avizo stack",
     ),
     PluginEntry(
+        "tiff_volume",
+        "tomosaxs_plugins.savers.tiff_volume:tiff_volume",
+        "Save a volume as one TIFF file with a page a slice, above 4 GB as BigTIFF.",
+        words="TIFF multi-page multipage BigTIFF images export 8 bit 16 bit ImageJ stack",
+    ),
+    PluginEntry(
         "raw_volume",
         "tomosaxs_plugins.savers.raw_volume:raw_volume",
         "Save a volume as NAME.vol (float32) or NAME.raw (8 and 16 bit), with its .info and .xml beside it.",
