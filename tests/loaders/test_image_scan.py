@@ -290,7 +290,7 @@ def test_edf_with_angles_in_the_headers(tmp_path, order):
     np.testing.assert_array_equal(source.reader.read((slice(2, 3), slice(3, 4), slice(None))), EXPECTED[2:3, 3:4])
     with pytest.raises(InputError, match="did you mean 'srot'"):
         tomography(folder, angles_path="srott")
-    with pytest.raises(InputError, match="is 1.5 throughout"):
+    with pytest.raises(InputError, match=r"is 1\.5 throughout"):
         tomography(folder, angles_path="sx")
 
 
