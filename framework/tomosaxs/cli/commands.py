@@ -14,6 +14,7 @@ _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),
     "check": ("tomosaxs.cli.lists:check", "Check a process list and warn of what looks wrong in its data."),
     "plan": ("tomosaxs.cli.lists:plan", "Check a list against its data and print what would happen."),
+    "sweep": ("tomosaxs.cli.sweep:sweep", "Try several values on one slice, and write the chosen ones into the list."),
     "list": (
         "tomosaxs.cli.catalogue:list_plugins",
         "List plugins, backends and ready-made lists, or find them by words.",

@@ -18,7 +18,7 @@ from tomosaxs.plan.infer import (
     resolve,
     warnings_of,
 )
-from tomosaxs.plan.keys import digest, sampled_digest, step_key, uncertainty_key
+from tomosaxs.plan.keys import digest, sampled_digest, source_digest, step_key, uncertainty_key
 from tomosaxs.plan.memory import size_blocks, too_large
 from tomosaxs.plan.model import Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -55,6 +55,8 @@ class _Builder:
         self.remarks: list[str] = []
 
     def build(self) -> Plan:
+        """Return the plan."""
+        source_digest.cache_clear()  # a file may have been changed since the plan before
         inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
         self._raise()
         for step in self.checked.steps:

@@ -57,8 +57,9 @@ def versions() -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=256)
 def source_digest(path: Path | None) -> str:
-    """Return the key of a plugin's source file and of the files beside it that it imports."""
+    """Return the key of a plugin's source file and of the files beside it that it imports; read once a plan."""
     found = source_files(path)
     return digest({str(file): key for file, key in sorted(found.items())}) if found else "no source"
 

@@ -73,14 +73,21 @@ def pass_bytes(one: Pass, slices: int) -> float:
 
 def _held(one: Pass) -> dict[PlannedStep, float]:
     """Return the bytes a slice that wait for later steps, or for the end of the block, while a step runs."""
-    last = {node: number for number, step in enumerate(one.all_steps) for node in step.taken}
-    last.update(dict.fromkeys(one.stores, len(one.all_steps)))
-    waiting: set[Node] = set()
+    steps = one.all_steps
+    last = {node: number for number, step in enumerate(steps) for node in step.taken}
+    last.update(dict.fromkeys(one.stores, len(steps)))
+    waiting: dict[Node, float] = {}
+    total = 0.0
     found = {}
-    for number, step in enumerate(one.all_steps):
-        waiting = {node for node in waiting if last[node] >= number}
-        found[step] = sum(node_bytes(one, node) for node in waiting.difference(step.taken))
-        waiting.update(node for node in (*step.taken, *step.made) if last.get(node, -1) > number)
+    for number, step in enumerate(steps):
+        taken = set(step.taken)
+        found[step] = total - sum(waiting.get(node, 0.0) for node in taken)
+        for node in taken.union(step.made):
+            if last.get(node, -1) > number and node not in waiting:
+                waiting[node] = node_bytes(one, node)
+                total += waiting[node]
+            elif last.get(node, -1) <= number:
+                total -= waiting.pop(node, 0.0)
     return found
 
 

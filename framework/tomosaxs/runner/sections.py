@@ -151,7 +151,7 @@ def run_section(context: Context, one: Pass) -> None:
     runner = PassRunner(context, one)
     low, high = share(one.count, comm.size, comm.rank)
     ranges = block_ranges(low, high, one.block)
-    names = ", ".join(step.label for step in one.steps)
+    names = ", ".join(dict.fromkeys(step.checked.entry.label for step in one.steps))
     progress = Progress(context.log, comm.size)
     progress.begin(f"pass {one.number}: {names}: {one.count} slices")
     try:
