@@ -82,13 +82,13 @@ def test_sweep(folder: Path) -> None:
 
 
 def test_correct_projections(folder: Path) -> None:
-    zingers, sinograms, across, by_file, by_numbers, tilt, obscured = texts("correct-projections.md", "yaml")
+    zingers, sinograms, across, air, by_file, by_numbers, tilt, obscured = texts("correct-projections.md", "yaml")
     (folder / "coefficients.txt").write_text("xcenter = 24\nycenter = 3\nfactor0 = 1.0\nfactor1 = 1e-5\n")
     by_numbers = by_numbers.replace("1283.25", "24").replace("995.24", "3")  # the scan is small
     flat = "  - plugin: dark_flat_correction\n"
     given = "  - plugin: find_rotation_axis\n    name: axis\n"
     searched = f"{given}    method: correlation\n    on_low_confidence: warn\n    minimum_confidence: 0\n"
-    first = zingers + flat + sinograms + across + by_file + by_numbers
+    first = zingers + flat + sinograms + across + air + by_file + by_numbers
     steps = first + obscured.replace("  - plugin: reconstruct\n    exclude: ${obscured}\n", "")
     last = tilt.replace(given, searched) + "    exclude: ${obscured}\n"
     assert run_list(INPUT + "steps:\n" + steps + last, folder, "projections") == {

@@ -54,6 +54,7 @@ AFFECTED: dict[str, set[str]] = {
         "azimuthal_integrate: pyfai",
         "cake: pyfai",
         "retrieve_phase",
+        "eigen_flat_correction",
     },
     "pyFAI": {"azimuthal_integrate: pyfai", "cake: pyfai"},
     "scipy": {

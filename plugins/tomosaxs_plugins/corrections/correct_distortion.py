@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tomosaxs import Dataset, InputError, InputFile, Param, Projections, Scan, plugin
 from tomosaxs_plugins.corrections.distortion import Distortion, read_distortion
-from tomosaxs_plugins.corrections.moved_frames import even_axis, frame_axes, moved, warn_of_references
+from tomosaxs_plugins.corrections.moved_frames import even_axis, frame_axes, moved, warn_of_references, working_memory
 from tomosaxs_plugins.corrections.resampling import Interpolation, resample
 
 _BEYOND = 0.5  # px: up to here the value at the edge is as good
@@ -20,7 +20,7 @@ def _check(data: Dataset, **parameters: Any) -> None:
     CorrectDistortion(**parameters).setup(data)
 
 
-@plugin(check=_check, shape=moved, look=warn_of_references, memory=4.0, cite="10.1364/OE.23.032859")
+@plugin(check=_check, shape=moved, look=warn_of_references, memory=working_memory, cite="10.1364/OE.23.032859")
 @dataclass
 class CorrectDistortion:
     """Correct the radial distortion of the camera's lens with coefficients calibrated by discorpy.

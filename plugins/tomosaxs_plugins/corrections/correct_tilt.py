@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Dataset, InputError, Param, Projections, Scan, convert, plugin
-from tomosaxs_plugins.corrections.moved_frames import even_axis, frame_axes, moved, warn_of_references
+from tomosaxs_plugins.corrections.moved_frames import even_axis, frame_axes, moved, warn_of_references, working_memory
 from tomosaxs_plugins.corrections.resampling import Interpolation, resample
 
 
@@ -32,7 +32,7 @@ def _refuse(angle: float | None) -> None:
         raise InputError(f"the tilt is {angle} deg; it must be known and within -45 to 45", parameter="angle")
 
 
-@plugin(check=_check, shape=moved, look=warn_of_references, memory=4.0, cite="10.1109/78.193221")
+@plugin(check=_check, shape=moved, look=warn_of_references, memory=working_memory, cite="10.1109/78.193221")
 def correct_tilt(
     data: Projections,
     scan: Scan,

@@ -38,6 +38,14 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="rings flat field high-pass pattern",
     ),
     PluginEntry(
+        "eigen_flat_correction",
+        "tomosaxs_plugins.corrections.eigen_flats:EigenFlatCorrection",
+        "Turn counts into transmission with flats that follow the beam: eigen-flats, dynamic flat-field correction.",
+        needs=("numexpr",),
+        install="pip install numexpr",
+        words="PCA flats eigen flats dynamic flat field correction drift monochromator stripes flat field",
+    ),
+    PluginEntry(
         "fill_missing",
         "tomosaxs_plugins.corrections.fill_missing:fill_missing",
         "Interpolate points of sinograms that were not measured (NaN), so that they can be reconstructed.",
@@ -73,6 +81,12 @@ PLUGINS: tuple[PluginEntry, ...] = (
         needs=("numexpr",),
         install="pip install numexpr",
         words="logarithm absorption linearise Beer Lambert",
+    ),
+    PluginEntry(
+        "normalise_by_air",
+        "tomosaxs_plugins.corrections.normalise_by_air:normalise_by_air",
+        "Normalise every row of every projection by the air on both sides of the sample.",
+        words="background margin flicker beam intensity sinogram normalize_bg",
     ),
     PluginEntry(
         "normalise_by_monitor",

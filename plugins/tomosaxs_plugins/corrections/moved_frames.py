@@ -17,6 +17,14 @@ def moved(data: Dataset, **_: Any) -> Output:
     return Output(axes, "float32", data.label, data.units, drop=REFERENCES)
 
 
+def working_memory(slices: int, data: Dataset, **_: Any) -> float:
+    """Return the bytes that moving takes: the block, the same in float32, spline coefficients and the output."""
+    pixels = 1
+    for name in frame_axes(data):
+        pixels *= data.axis(name).size
+    return float(slices * pixels * (data.dtype.itemsize + 3 * 4))
+
+
 def warn_of_references(data: Dataset, source: Source | None, **_: Any) -> list[str]:
     """Warn where flats and darks still wait for their use."""
     if "flats" not in data.auxiliaries:
