@@ -63,11 +63,12 @@ def guess_axis(sample: Sample, kind: str) -> AxisGuess:
     rows = [row_estimate(s, sample.angles, float(r)) for s, r in zip(sinograms, sample.rows, strict=True)]
     found = combine(rows)
     scale, offset = sample.binning, (sample.binning - 1) / 2
-    suspects = [row.outside_axis for row in rows if row.full_turn and row.reason == 0 and row.outside > 1]
-    turns = sum(row.full_turn and row.reason == 0 for row in rows)
-    edge = float(np.median(suspects)) * scale + offset if suspects and len(suspects) > turns / 2 else np.nan
+    axis = found.axis * scale + offset
+    # the estimator of the lists says it in words, and gives the axis of the overlap
+    extended = any(text.startswith("extended field") for text in found.messages)
+
     return AxisGuess(
-        found.axis * scale + offset, found.uncertainty * scale, found.confidence, found.tilt * scale, edge,
+        axis, found.uncertainty * scale, found.confidence, found.tilt * scale, axis if extended else np.nan,
         tuple(text for text in found.messages if "extended field" not in text),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ HALF_TURN = 180.0
 OUTSIDE = 0.1  # of the strongest attenuation at an edge: the sample reaches beyond it
 DRIFT = 0.15  # attenuation that may be a beam weaker than in the flats
 OFTEN = 0.2  # fraction of the projections
-ALIKE = 0.15  # by which one way round must fit better than the other
+ALIKE = 0.4  # of the misfit the other way round: a clear decision
 
 
 def turn_of(sample: Sample) -> float:
@@ -65,7 +65,8 @@ def _ends(sample: Sample, kind: str) -> str:
     ends = np.nan_to_num(ends, posinf=0, neginf=0)
     first, last = ends[:, 0], ends[:, 1]
     equal, mirrored = _likeness(first, last), _likeness(first, last[:, ::-1])
-    if max(equal, mirrored) < 0.8 or abs(equal - mirrored) < ALIKE:
+    # what the better way round leaves unexplained is clearly less than what the other leaves
+    if max(equal, mirrored) < 0.8 or 1 - max(equal, mirrored) > ALIKE * (1 - min(equal, mirrored)):
         return ""
     return "equal" if equal > mirrored else "mirrored"
 
@@ -73,9 +74,16 @@ def _ends(sample: Sample, kind: str) -> str:
 def _likeness(one: Floats, other: Floats) -> float:
     """Return the best correlation coefficient over all shifts along the rows, of all rows together."""
     size = 2 * one.shape[1]
-    a, b = (each - each.mean(axis=1, keepdims=True) for each in (one, other))
+    a, b = np.gradient(_smooth(one), axis=1), np.gradient(_smooth(other), axis=1)
     product = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size).sum(axis=0)
     return float(product.max() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-30))
+
+
+def _smooth(rows: Floats) -> Floats:
+    from scipy.ndimage import gaussian_filter1d
+
+    made: Floats = gaussian_filter1d(rows, max(1.0, rows.shape[1] / 200), axis=1)
+    return made
 
 
 def beam_offset(values: Floats) -> float:

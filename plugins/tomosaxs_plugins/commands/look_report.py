@@ -131,6 +131,8 @@ def number_text(value: float, units: str) -> str:
         for factor, name in ((1.0, "m"), (1e-3, "mm"), (1e-6, "um"), (1e-9, "nm")):
             if value >= 0.1 * factor or name == "nm":
                 return f"{value / factor:.6g} {name}"
+    if units == "eV" and value >= 100:
+        return f"{value / 1000:.6g} keV"
     return f"{value:.6g} {units}"
 
 

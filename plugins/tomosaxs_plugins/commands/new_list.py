@@ -157,7 +157,7 @@ def _phase(text: ListText, judged: Findings) -> None:
     text.unset("retrieve_phase", "delta_beta")
     text.add("retrieve_phase",
              [f"# The scan does not state {' and '.join(missing)}: the length in pixels instead of delta_beta.",
-              f"length: {_LENGTH}"])  # fmt: skip
+              f"length: {min(_LENGTH, min(judged.sample.dataset.shape[1:]) // 4)}"])  # fmt: skip
 
 
 __all__ = ["EXTENDED", "list_for", "text_of"]
