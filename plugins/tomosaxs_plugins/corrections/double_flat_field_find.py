@@ -110,9 +110,9 @@ class FindDoubleFlatField:
             for block in seen
         }
         whole = np.full((self.blocks, *self.sizes), np.nan, np.float32)
-        where = np.ix_(self.places, np.asarray(self.columns))
+        where = np.ix_(np.asarray(self.places), np.asarray(self.columns))
         for block in range(self.blocks):  # blocks that a crop of the angles left empty are like the nearest
-            whole[block][where] = patterns[min(seen, key=lambda one: abs(one - block))]  # noqa: B023
+            whole[block][where] = patterns[min(seen, key=lambda one: abs(one - block))]
         strength = float(np.sqrt(np.mean([np.square(each).mean() for each in patterns.values()])))
         text = f"the detector's own pattern has a standard deviation of {strength:.2g} in attenuation"
         details = {"mean_attenuation": mean[0].astype(np.float32), "standard_deviation": strength}
