@@ -49,6 +49,8 @@ class AxisEstimate:
         What lowered the confidence, and other things worth knowing.
     candidates : tuple of (axis, score)
         Positions worth a look, best first; score is the share (0..1) of the evidence within half a pixel.
+    extended : bool
+        A full turn whose sample reaches beyond the edge near the axis.
     """
 
     axis: float
@@ -64,6 +66,7 @@ class AxisEstimate:
     method: str
     messages: tuple[str, ...]
     candidates: tuple[tuple[float, float], ...]
+    extended: bool = False
 
     def at(self, row: float) -> float:
         """Return the axis (px) in the given row."""
@@ -89,7 +92,7 @@ def combine(rows: Sequence[RowEstimate], *, method: str = "auto") -> AxisEstimat
     ----------
     rows : sequence of RowEstimate
         At least one.
-    method : {'auto', 'correlation', 'vo', 'metric'}
+    method : {'auto', 'correlation', 'vo', 'metric', 'overlap'}
         Which of the estimates to use; 'auto' uses all that agree.
 
     Raises
@@ -103,7 +106,8 @@ def combine(rows: Sequence[RowEstimate], *, method: str = "auto") -> AxisEstimat
         raise ValueError(f"unknown method {method!r}: one of {', '.join(METHODS)}")
     messages: list[str] = []
     ends = _ends_are_opposite(rows, messages)
-    witnesses = [_witnesses(row, method, ends) for row in rows]
+    aside, extended = _extended_field(rows, method)
+    witnesses = [_witnesses(row, method, ends, aside, extended) for row in rows]
     strongest = max(row.contrast for row in rows)
     votes = [_vote(row, found, strongest) for row, found in zip(rows, witnesses, strict=True)]
     _tell_rejected(rows, messages)
@@ -116,9 +120,8 @@ def combine(rows: Sequence[RowEstimate], *, method: str = "auto") -> AxisEstimat
     if uncertainty > 0.5:
         messages.append(f"the axis is uncertain by {uncertainty:.2g} px")
     confidence /= 1.0 + uncertainty**2
-    outside = _extended_field(rows, messages)
-    if np.isfinite(outside):
-        confidence *= 0.4
+    if extended:
+        messages.append(_tell_extended(rows, line.value))
     return AxisEstimate(
         axis=line.value,
         uncertainty=uncertainty,
@@ -132,7 +135,8 @@ def combine(rows: Sequence[RowEstimate], *, method: str = "auto") -> AxisEstimat
         row_weights=line.weights,
         method=method,
         messages=tuple(messages),
-        candidates=_candidates(rows, witnesses, line, uncertainty, outside),
+        candidates=_candidates(rows, witnesses, line, uncertainty),
+        extended=extended,
     )
 
 
@@ -150,13 +154,43 @@ def _ends_are_opposite(rows: Sequence[RowEstimate], messages: list[str]) -> bool
     return seam < SEAM_LIMIT
 
 
-def _witnesses(row: RowEstimate, method: str, ends: bool) -> dict[str, MethodEstimate]:
+def _extended_field(rows: Sequence[RowEstimate], method: str) -> tuple[bool, bool]:
+    """Decide for the whole scan whether the axis of a full turn lies away from the middle, and the sample beyond it.
+
+    Returns
+    -------
+    (bool, bool)
+        The axis of `RowEstimate.overlap` is the one to use; the sample reaches beyond the edge near it, so that only
+        the overlap speaks of the axis: other methods look at a sinogram of which half the sample is missing.
+    """
+    if method not in ("auto", "correlation", "overlap"):
+        return False, False
+    central = sum(row.correlation.evidence for row in rows)
+    overlap = np.array([row.overlap.evidence for row in rows])
+    if overlap.max() <= EVIDENCE_HALF or overlap.sum() < 0.99 * central:
+        return False, False
+    cut = np.array([row.cut_off for row in rows], dtype=bool)
+    return True, bool(overlap[cut].sum() > 0.5 * overlap.sum())
+
+
+def _tell_extended(rows: Sequence[RowEstimate], axis: float) -> str:
+    columns = max(row.columns for row in rows)
+    side = "first" if axis < 0.5 * (columns - 1) else "last"
+    return (
+        f"extended field: a full turn with the axis near the {side} column, the sample goes on beyond it; put "
+        "extend_field (or convert_360_to_180) between this step and reconstruct"
+    )
+
+
+def _witnesses(row: RowEstimate, method: str, ends: bool, aside: bool, extended: bool) -> dict[str, MethodEstimate]:
     all_of_them = {
-        "correlation": row.correlation_ends if ends else row.correlation,
+        "correlation": row.correlation_ends if ends else row.overlap if aside else row.correlation,
         "vo": row.vo_ends if ends else row.vo,
         "metric": row.metric,
+        "overlap": row.overlap,
     }
-    wanted = all_of_them if method == "auto" else {method: all_of_them[method]}
+    chosen = {"auto": ("correlation",) if extended else ("correlation", "vo", "metric")}.get(method, (method,))
+    wanted = {name: all_of_them[name] for name in chosen}
     return {k: v for k, v in wanted.items() if np.isfinite(v.axis) and np.isfinite(v.sigma)}
 
 
@@ -258,7 +292,7 @@ def _rivalry(
 def _systematic(witnesses: Sequence[dict[str, MethodEstimate]], line: Line, votes: Sequence[_Vote]) -> float:
     """Return what the methods differ by in the mean over the rows: rows do not average that away."""
     means = []
-    for name in ("correlation", "vo", "metric"):
+    for name in ("correlation", "vo", "metric", "overlap"):
         pairs = [
             (found[name].axis - line.at(vote.row), weight / found[name].sigma ** 2)
             for found, vote, weight in zip(witnesses, votes, line.weights, strict=True)
@@ -274,17 +308,6 @@ def _systematic(witnesses: Sequence[dict[str, MethodEstimate]], line: Line, vote
     return float(np.sqrt((weight * difference**2).sum() / weight.sum() / (len(means) - 1)))
 
 
-def _extended_field(rows: Sequence[RowEstimate], messages: list[str]) -> float:
-    """Return the axis of an extended field of view if a full turn looks like one, else NaN."""
-    suspects = [(r.outside_axis, min(r.outside, 2.0)) for r in rows if r.full_turn and r.reason == 0]
-    strong = [axis for axis, ratio in suspects if ratio > 1.0]
-    if not strong or len(strong) <= 0.5 * len(suspects):
-        return float("nan")
-    axis = float(np.median(strong))
-    messages.append(f"a full turn with an axis near {axis:.1f} px, at the edge: an extended field of view?")
-    return axis
-
-
 def _tell_rejected(rows: Sequence[RowEstimate], messages: list[str]) -> None:
     for code in sorted({r.reason for r in rows if r.reason}):
         count = sum(r.reason == code for r in rows)
@@ -296,7 +319,6 @@ def _candidates(
     witnesses: Sequence[dict[str, MethodEstimate]],
     line: Line,
     uncertainty: float,
-    outside: float,
 ) -> tuple[tuple[float, float], ...]:
     """Return positions for a contact sheet: the axis, what single methods say, rivals, neighbours."""
     seen: list[tuple[float, float]] = []
@@ -308,7 +330,7 @@ def _candidates(
                 seen.append((e.rival_axis - lean, e.rival * min(e.evidence, CLEAR)))
     total = max(sum(w for _, w in seen), 1e-12)
     step = max(0.5, uncertainty)
-    wanted = [line.value, *(a for a, _ in sorted(seen, key=lambda s: -s[1])), outside]
+    wanted = [line.value, *(a for a, _ in sorted(seen, key=lambda s: -s[1]))]
     wanted += [line.value + k * step for k in (-1, 1, -2, 2, -4, 4)]
     chosen: list[float] = []
     for axis in wanted:

@@ -24,7 +24,7 @@ MIN_OVERLAP = 0.08  # of the width: less overlap than this is no evidence
 SIGMA_FLOOR = 0.01  # px; interpolation and pixel response are not known better
 FEW_PAIRS = 2.0  # with one pair few frequencies carry the peak: their scatter shows half of the true error
 MIN_SMOOTH, SMOOTH_FRACTION = 1.5, 0.01  # px, of the width: smoothing of the derivatives
-MAX_PAIRS = 180  # more pairs than this add time, not accuracy
+MAX_PAIRS = 180  # more pairs than this add time, not accuracy, where opposite frames share most of the field
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,6 @@ class Correlation:
         Log-likelihood gain of the peak over no correlation, less the price of having searched.
     rival, rival_axis : float
         Height of the best other peak relative to the main one, 0..1, in evidence; and where it is.
-    outside, outside_axis : float
-        The same for the best peak beyond the limits of the search (an extended field of view).
     similarity : float
         Normalised correlation of opposite frames at the axis, -1..1.
     positions, scores : (n,) float64
@@ -52,15 +50,17 @@ class Correlation:
     evidence: float
     rival: float
     rival_axis: float
-    outside: float
-    outside_axis: float
     similarity: float
     positions: Floats
     scores: Floats
 
 
 def correlate_opposite(
-    values: Floats, pairs: OppositePairs, *, search: tuple[float, float] | None = None
+    values: Floats,
+    pairs: OppositePairs,
+    *,
+    search: tuple[float, float] | None = None,
+    max_pairs: int = MAX_PAIRS,
 ) -> Correlation:
     """Find the axis of one clean sinogram from its opposite pairs.
 
@@ -73,6 +73,8 @@ def correlate_opposite(
         What is opposite to what; must not be empty.
     search : (float, float), optional
         Limits for the axis in px; everything with enough overlap if not given.
+    max_pairs : int
+        Pairs that are looked at, evenly chosen, where there are more.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def correlate_opposite(
     if pairs.count == 0:
         raise ValueError("no frame of this scan has an opposite one")
     n = values.shape[1]
-    first, groups = _selected(pairs)
+    first, groups = _selected(pairs, max_pairs)
     a = values[first]
     b = _partners(values, pairs, groups, first.size)
     # Extrapolated partners are noisy: they are for the fine position, not for finding the peak.
@@ -92,10 +94,9 @@ def correlate_opposite(
     allowed = _allowed(positions, n, search)
     best = int(np.argmax(np.where(allowed, gain, -np.inf)))
     if not allowed[best] or gain[best] <= 0.0:
-        return Correlation(np.nan, np.inf, 0.0, 1.0, np.nan, 0.0, np.nan, 0.0, positions, scores)
+        return Correlation(np.nan, np.inf, 0.0, 1.0, np.nan, 0.0, positions, scores)
     peak = _main_peak(gain, best, scores)
     rival, rival_axis = _best_of(gain, allowed & ~peak, gain[best], positions)
-    outside, outside_axis = _best_of(gain, _allowed(positions, n, None) & ~allowed, gain[best], positions)
     axis, sigma = float(positions[best]), float("inf")
     for _ in range(2):  # the window depends on the axis
         refined, sigma = _refine(a, b, axis)
@@ -105,15 +106,15 @@ def correlate_opposite(
     price = np.log(max(2.0, float(samples.max()) / max(1, first.size)))
     evidence = max(0.0, float(gain[best]) - price)
     similarity = float(scores[best])
-    return Correlation(axis, sigma, evidence, rival, rival_axis, outside, outside_axis, similarity, positions, scores)
+    return Correlation(axis, sigma, evidence, rival, rival_axis, similarity, positions, scores)
 
 
-def _selected(pairs: OppositePairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the frames to use, at most MAX_PAIRS evenly chosen, and the group of each entry (-1: none)."""
+def _selected(pairs: OppositePairs, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the frames to use, at most so many, evenly chosen, and the group of each entry (-1: none)."""
     first = np.unique(pairs.first)
-    if first.size > 2 * MAX_PAIRS:
+    if first.size > 2 * most:
         first = first[: (first.size + 1) // 2]  # the second half has the same pairs, seen from behind
-    first = first[:: max(1, int(np.ceil(first.size / MAX_PAIRS)))]
+    first = first[:: max(1, int(np.ceil(first.size / most)))]
     groups = np.full(pairs.first.size, -1, dtype=np.int64)
     for group, frame in enumerate(first):
         groups[pairs.first == frame] = group

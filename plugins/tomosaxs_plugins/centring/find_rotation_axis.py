@@ -52,7 +52,7 @@ def _check(data: Dataset, *, search: tuple[float, float] | None, value: float | 
         raise InputError(f"value {value:g} lies outside the columns {first} to {last}")
 
 
-@estimator(select=_select, check=_check, tile=1, cite=("10.1364/OE.22.019078",))
+@estimator(select=_select, check=_check, tile=1, gives=("tilt_deg",), cite=("10.1364/OE.22.019078",))
 @dataclass
 class FindRotationAxis:
     """Find the rotation axis from several rows by several methods, with uncertainty and confidence.
@@ -62,6 +62,10 @@ class FindRotationAxis:
     (at the middle of the rows looked at), the tilt and an uncertainty. The confidence speaks of the evidence:
     signal against noise, agreement of the methods and of the rows, rivals. Candidates are compared by shifting
     in Fourier space, because linear interpolation makes false optima.
+
+    The axis of a full turn may lie anywhere: where the sample reaches beyond the edge near it (an extended field, half
+    acquisition), only the overlap of opposite projections is compared, and a message says so. ``${axis.tilt_deg}`` is
+    the inclination of the axis.
 
     The value is the 0-based pixel centre on the full, unbinned detector row, whatever the crop. When the confidence
     is below `minimum_confidence` the run stops, unless `on_low_confidence` is ``warn``, and a picture
@@ -74,12 +78,13 @@ class FindRotationAxis:
     """
 
     method: Annotated[
-        Literal["auto", "correlation", "vo", "metric"], Param("auto: all methods and their agreement; or one alone")
+        Literal["auto", "correlation", "vo", "metric", "overlap"],
+        Param("auto: all methods and their agreement; or one alone; overlap: axis anywhere in a full turn"),
     ] = "auto"
     rows: Annotated[int, Param("rows to look at, spread over the height", ge=1, le=4096)] = 10
-    search: Annotated[tuple[float, float] | None, Param("limits for the axis; default the middle 60 %", unit="px")] = (
-        None
-    )
+    search: Annotated[
+        tuple[float, float] | None, Param("limits for the axis; default the middle 60 %, all of a full turn", unit="px")
+    ] = None
     value: Annotated[float | None, Param("the axis itself, where it is known", unit="px")] = None
     on_low_confidence: Annotated[Literal["stop", "warn"], Param("what happens below minimum_confidence")] = "stop"
     minimum_confidence: Annotated[float, Param("confidence that is asked for", ge=0, le=1)] = STOP
@@ -128,7 +133,7 @@ class FindRotationAxis:
         axis = first + step * found.axis
         candidates = [(first + step * place, score) for place, score in found.candidates]
         low = not found.confidence >= self.minimum_confidence
-        sheet = self._sheet(candidates[:12] if low else candidates[:6])
+        sheet = self._sheet(candidates[:12] if low else candidates[:6], extended=found.extended)
         pictures = {"candidate_axes": sheet} if sheet is not None else {}
         if low and (self.on_low_confidence == "stop" or not np.isfinite(axis)):
             raise Stop(self._plea(found, axis, candidates), dict(pictures))
@@ -162,12 +167,13 @@ class FindRotationAxis:
         ]
         return "\n".join(lines)
 
-    def _sheet(self, candidates: list[tuple[float, float]]) -> NDArray[np.uint8] | None:
+    def _sheet(self, candidates: list[tuple[float, float]], *, extended: bool) -> NDArray[np.uint8] | None:
         """Return slices of the middle row for the candidate axes, labelled."""
         if self.middle is None or self.angles is None or len(self.angles) < 2:
             return None
         from tomosaxs import contact_sheet
         from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
+        from tomosaxs_plugins.reconstruction.extended import extend, extended_range, full_turn_factor
 
         first, step = self.geometry
         sinogram = np.nan_to_num(self.middle, nan=0.0, posinf=0.0, neginf=0.0)
@@ -177,8 +183,13 @@ class FindRotationAxis:
             column = (place - first) / step
             if not (np.isfinite(column) and 0 <= column <= width - 1):
                 continue
-            made = filtered_backprojection(
-                sinogram[None], self.angles, column, padding="edge", size=min(width, _SHEET)
-            )[0]
+            if extended:
+                wide = extend(sinogram[None], column) * full_turn_factor(self.angles)[:, None]
+                column -= extended_range(width, column)[0]
+            else:
+                wide = sinogram[None]
+            made = filtered_backprojection(wide, self.angles, column, padding="edge", size=min(wide.shape[2], _SHEET))[
+                0
+            ]
             images.append((f"{place:.2f} px", made))
         return contact_sheet(images, columns=3) if images else None

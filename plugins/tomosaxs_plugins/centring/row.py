@@ -7,17 +7,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from tomosaxs_plugins.centring.correlation import correlate_opposite
 from tomosaxs_plugins.centring.metric import metric_axis, metric_search
 from tomosaxs_plugins.centring.opposite import is_full_turn, opposite_pairs
-from tomosaxs_plugins.centring.rows import CleanRow, UnusableRowError, clean_row
+from tomosaxs_plugins.centring.rows import EDGE_FRACTION, CleanRow, UnusableRowError, clean_row
 from tomosaxs_plugins.centring.vo import half_turn, wedge_axis
 
 Floats = NDArray[np.float64]
 
-METHODS = ("auto", "correlation", "vo", "metric")
+METHODS = ("auto", "correlation", "vo", "metric", "overlap")
 SEARCH = (0.2, 0.8)  # of the width: where the axis of a full-field scan may be
+WHOLE = (0.03, 0.97)  # of the width: where that of a full turn may be
+ASIDE = 0.1  # of the width: an axis further than this from the middle may be that of an extended field
+CUT_OFF = 0.15  # of the contrast: signal at the edge near the axis that tells of a sample beyond it
+SURE = 10.0  # evidence for an extended field, also relative to that for an axis in the middle, that settles it
+OVERLAP_PAIRS = 720  # a narrow overlap needs every pair there is
 METRIC_NOISE = 60.0  # prominence of the peak that a metric finds in noise
 SEAM_FRAMES = 7  # frames at either end of a half turn that tell whether its ends are opposite
 REASONS = (
@@ -72,10 +78,12 @@ class RowEstimate:
         Measured angle between the end frames of a half turn and exactly opposite ones, in steps: about 1
         where the stored angles are right, about 0 where the frames are opposite although the angles
         differ from it by a step. NaN where this question does not arise.
-    outside, outside_axis : float
-        Evidence for an axis near an edge, relative to the one found, and its position (px).
+    cut_off : bool
+        The sample reaches beyond the edge that is near the axis of `overlap`.
     correlation, vo, metric : MethodEstimate
         The methods, angles as stored.
+    overlap : MethodEstimate
+        Of a full turn: the correlation over the whole width, where it finds the axis away from the middle.
     correlation_ends, vo_ends : MethodEstimate
         The same, with the first and the last frame taken as opposite.
     """
@@ -88,13 +96,23 @@ class RowEstimate:
     reason: int = 0
     full_turn: bool = False
     seam: float = float("nan")
-    outside: float = 0.0
-    outside_axis: float = float("nan")
+    cut_off: bool = False
     correlation: MethodEstimate = MethodEstimate()
     vo: MethodEstimate = MethodEstimate()
     metric: MethodEstimate = MethodEstimate()
     correlation_ends: MethodEstimate = MethodEstimate()
     vo_ends: MethodEstimate = MethodEstimate()
+    overlap: MethodEstimate = MethodEstimate()
+
+    @property
+    def outside(self) -> float:
+        """Evidence for the axis of `overlap`, relative to that of the axis in the middle."""
+        return self.overlap.evidence / max(self.correlation.evidence, 1e-300)
+
+    @property
+    def outside_axis(self) -> float:
+        """Axis of `overlap`, px."""
+        return self.overlap.axis
 
     def to_array(self) -> Floats:
         """Return all values as one flat float64 array of `ROW_SIZE` numbers."""
@@ -120,6 +138,7 @@ class RowEstimate:
         content: dict[str, Any] = {name: float(v) for name, v in zip(_SCALARS, values, strict=False)}
         content["reason"] = int(content["reason"])
         content["full_turn"] = bool(content["full_turn"])
+        content["cut_off"] = bool(content["cut_off"])
         size, start = len(fields(MethodEstimate)), len(_SCALARS)
         for i, name in enumerate(_ESTIMATES):
             part = values[start + i * size : start + (i + 1) * size]
@@ -127,7 +146,7 @@ class RowEstimate:
         return cls(**content)
 
 
-_ESTIMATES = ("correlation", "vo", "metric", "correlation_ends", "vo_ends")
+_ESTIMATES = ("correlation", "vo", "metric", "correlation_ends", "vo_ends", "overlap")
 _SCALARS = tuple(f.name for f in fields(RowEstimate) if f.name not in _ESTIMATES)
 ROW_SIZE = len(_SCALARS) + len(_ESTIMATES) * len(fields(MethodEstimate))
 
@@ -150,10 +169,10 @@ def row_estimate(
         Degrees, any order, any spacing.
     row : float
         Index of the row, handed through.
-    method : {'auto', 'correlation', 'vo', 'metric'}
-        'auto' runs all; a name runs that one alone.
+    method : {'auto', 'correlation', 'vo', 'metric', 'overlap'}
+        'auto' runs all; a name runs that one alone. 'overlap' is the correlation of a full turn over the whole width.
     search : (float, float), optional
-        Limits for the axis, px; by default the middle 60 % of the width.
+        Limits for the axis, px; by default the middle 60 % of the width, for a full turn also nearly all of it.
 
     Returns
     -------
@@ -176,13 +195,15 @@ def row_estimate(
     content: dict[str, Any] = {}
     if method in ("auto", "correlation"):
         content |= _correlate(clean, limits)
-    if method in ("auto", "vo"):
+    if method in ("auto", "correlation", "overlap"):
+        content |= _overlap(clean, search)
+    if method == "vo" or (method == "auto" and not _is_extended(content)):
         content |= _vo(clean, limits)
     if method == "metric":
         axis, sigma, prominence = metric_search(clean.values, clean.angles, limits)
         evidence = min(50.0, 0.5 * (prominence / METRIC_NOISE) ** 2) if np.isfinite(axis) else 0.0
         content["metric"] = MethodEstimate(axis, sigma, evidence)
-    elif method == "auto" and content:
+    elif method == "auto" and content and not _is_extended(content):
         content["metric"] = _check_by_metric(clean, content)
     reason = 0 if content else 4
     return RowEstimate(
@@ -212,9 +233,42 @@ def _correlate(clean: CleanRow, limits: tuple[float, float]) -> dict[str, Any]:
             continue
         found = correlate_opposite(clean.plain, pairs, search=limits)
         content[name] = MethodEstimate(found.axis, found.sigma, found.evidence, found.rival, found.rival_axis)
-        if trust:
-            content |= {"outside": found.outside, "outside_axis": found.outside_axis}
     return content
+
+
+def _overlap(clean: CleanRow, search: tuple[float, float] | None) -> dict[str, Any]:
+    """Look for an axis away from the middle, where opposite frames of a full turn share a part of the field only."""
+    if not is_full_turn(clean.angles):
+        return {}
+    last = clean.plain.shape[1] - 1
+    limits = search if search is not None else (WHOLE[0] * last, WHOLE[1] * last)
+    pairs = opposite_pairs(clean.angles)
+    if pairs.count == 0:
+        return {}
+    # what stands still (rings) is alike in all frames, mirrored or not: only its broad part may be the sample's
+    mean = clean.plain.mean(axis=0)
+    still = mean - gaussian_filter1d(mean, max(4.0, EDGE_FRACTION * (last + 1)), mode="nearest")
+    found = correlate_opposite(clean.plain - still, pairs, search=limits, max_pairs=OVERLAP_PAIRS)
+    if not abs(found.axis - 0.5 * last) > ASIDE * last:
+        return {}
+    estimate = MethodEstimate(found.axis, found.sigma, found.evidence, found.rival, found.rival_axis)
+    return {"overlap": estimate, "cut_off": _cut_off(clean, found.axis)}
+
+
+def _is_extended(content: dict[str, Any]) -> bool:
+    """Tell whether this row by itself is sure of an extended field: the other methods would see half a sample."""
+    central = content.get("correlation", MethodEstimate()).evidence
+    return bool(content.get("cut_off")) and content["overlap"].evidence > max(SURE * central, SURE)
+
+
+def _cut_off(clean: CleanRow, axis: float) -> bool:
+    """Tell whether the edge near the axis sees more of the sample than the other one does."""
+    n = clean.plain.shape[1]
+    strip = max(2, round(EDGE_FRACTION * n))
+    left, right = clean.plain[:, :strip].mean(axis=1), clean.plain[:, -strip:].mean(axis=1)
+    near, far = (left, right) if axis < 0.5 * (n - 1) else (right, left)
+    signal = float(np.sqrt(np.mean((near - far) ** 2)))
+    return signal > CUT_OFF * float(np.std(clean.plain))
 
 
 def _vo(clean: CleanRow, limits: tuple[float, float]) -> dict[str, Any]:

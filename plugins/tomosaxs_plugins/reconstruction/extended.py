@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tomosaxs_plugins.reconstruction.angles import angular_weights
+
 _EXACT = 0.02  # of a step in angle: a view nearer than this to the opposite angle is the opposite one
 
 
@@ -94,6 +96,14 @@ def extend(data: NDArray[np.float32], centre: float, ramp: float | None = None) 
     weights = blend_weights(columns, centre, ramp).astype(np.float32)
     np.multiply(data, weights, out=wide[..., -first : columns - first])
     return wide
+
+
+def full_turn_factor(angles_deg: ArrayLike) -> NDArray[np.float32]:
+    """Return what turns weights of directions in half a turn into weights of views in a full one, one factor a view.
+
+    Filtered backprojection weights views modulo 180 degrees; of an extended field they count modulo 360.
+    """
+    return (angular_weights(angles_deg, 360.0) / angular_weights(angles_deg)).astype(np.float32)
 
 
 @dataclass(frozen=True)

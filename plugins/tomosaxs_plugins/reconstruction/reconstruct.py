@@ -20,8 +20,9 @@ from tomosaxs import (
     plugin,
 )
 from tomosaxs import convert as convert_units
-from tomosaxs_plugins.reconstruction.angles import angular_weights, coverage_warning
+from tomosaxs_plugins.reconstruction.angles import coverage_warning
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
+from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
@@ -219,7 +220,7 @@ def reconstruct(
             scan.note(text)
     sinograms = np.asarray(data, dtype=np.float32)
     if period == 360.0:  # backends weight directions of half a turn
-        sinograms = sinograms * (angular_weights(angles, period) / angular_weights(angles)).astype(np.float32)[:, None]
+        sinograms = sinograms * full_turn_factor(angles)[:, None]
     count = size or columns.size
     if padding == "cylinder":
         from tomosaxs_plugins.reconstruction.local import continue_as_cylinder, margin
