@@ -35,16 +35,22 @@ def modes(smooth):
     return beam, changes - changes.mean(axis=(1, 2), keepdims=True)
 
 
+@lru_cache(maxsize=1)
+def transmissions():
+    """Return what the sample lets through, (projections, rows, columns), with air at both sides."""
+    inner = COLUMNS - 2 * AIR
+    lines = np.zeros((PROJECTIONS, ROWS, COLUMNS))
+    sample = packing(inner, ROWS, seed=2)
+    lines[:, :, AIR:-AIR] = sample.projections(np.linspace(0, 180, PROJECTIONS, endpoint=False), ROWS, inner)
+    return np.exp(-lines * (1.2 / lines.max()))
+
+
 @lru_cache(maxsize=16)
 def make(drift=0.03, photons=0.0, seed=1, flats=FLATS, smooth=False):
     """Return a scan as the loader gives it, the true transmissions, and the fields that light each frame."""
     rng = np.random.default_rng(seed)
     beam, changes = modes(smooth)
-    inner = COLUMNS - 2 * AIR
-    lines = np.zeros((PROJECTIONS, ROWS, COLUMNS))
-    sample = packing(inner, ROWS, seed=2)
-    lines[:, :, AIR:-AIR] = sample.projections(np.linspace(0, 180, PROJECTIONS, endpoint=False), ROWS, inner)
-    truth = np.exp(-lines * (1.2 / lines.max()))
+    truth = transmissions()
     light = beam * (1 + np.einsum("kj,jyx->kyx", drift * rng.standard_normal((flats + PROJECTIONS, 3)), changes))
     counts = LEVEL * light
     counts[flats:] *= truth
