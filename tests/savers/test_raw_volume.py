@@ -152,3 +152,5 @@ def test_slices_that_two_write_are_counted_once(tmp_path):
     assert note_done(tmp_path / "log", 4, 7, 10) is None
     assert note_done(tmp_path / "log", 8, 10, 10) is None
     assert note_done(tmp_path / "log", 6, 9, 10) is not None
+    assert note_done(tmp_path / "other", 0, 9, 10) is None
+    assert note_done(tmp_path / "other", 9, 10, 10) is not None

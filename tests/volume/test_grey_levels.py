@@ -112,6 +112,13 @@ def test_the_tally_is_the_sorted_values():
     np.testing.assert_allclose(both.moments, found.moments, rtol=1e-12)
 
 
+def test_percentiles_lie_within_bins():
+    """A bin at 100 is 1/16 wide; evenly spread values are found much finer than that."""
+    even = tally(np.linspace(100, 101, 100_000, dtype=np.float32).reshape(1, 100, 1000))
+    percents = np.linspace(0.5, 99.5, 67)
+    np.testing.assert_allclose(even.percentiles(percents), 100 + percents / 100, atol=2e-3)
+
+
 def test_limits_and_histogram_of_a_volume():
     rng = np.random.default_rng(4)
     volume = rng.normal(20.0, 2.0, (40, 30, 30)).astype(np.float32)
