@@ -158,7 +158,7 @@ def test_accept_refuses_what_was_not_swept(listing: Path, call: Callable[..., Re
 
 def test_what_cannot_be_swept_is_said(listing: Path, call: Callable[..., Result]) -> None:
     assert "nothing is swept" in str(call().exception)
-    assert "--slice 6 is not read: input a has the rows 0 to 5" in str(
+    assert "--slice 6 is not read: input a has detector_y 0 to 5" in str(
         call("--set", "scale.factor=[1, 2]", "--slice", "6").exception
     )
     wrong = call("--set", "scale.factor=[1, many]").exception

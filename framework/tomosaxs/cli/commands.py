@@ -15,6 +15,7 @@ _COMMANDS = {
     "check": ("tomosaxs.cli.lists:check", "Check a process list and warn of what looks wrong in its data."),
     "plan": ("tomosaxs.cli.lists:plan", "Check a list against its data and print what would happen."),
     "sweep": ("tomosaxs.cli.sweep:sweep", "Try several values on one slice, and write the chosen ones into the list."),
+    "try": ("tomosaxs.cli.try_plugin:try_plugin", "Run a plugin on one slice of a scan: before, after and the time."),
     "list": (
         "tomosaxs.cli.catalogue:list_plugins",
         "List plugins, backends and ready-made lists, or find them by words.",

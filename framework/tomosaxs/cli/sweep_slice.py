@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,27 @@ class SlicePlan:
         The slice: a row of the full, unbinned detector; None where the data have no rows.
     notes : list of str
         What was chosen, for the user.
+    entries : int
+        Places along the axis of the slice in the whole of what the list reads.
     """
 
     plan: Plan
     whole: Plan | None
     row: int | None
     notes: list[str] = field(default_factory=list)
+    entries: int = 0
 
 
-def plan_slice(checked: CheckedList, options: Options, row: int | None, margin: int | None) -> SlicePlan:
+def plan_slice(
+    checked: CheckedList,
+    options: Options,
+    row: int | None,
+    margin: int | None,
+    *,
+    along: str = ROWS,
+    least: int = 0,
+    keep: Container[int] = (),
+) -> SlicePlan:
     """Plan a list on the rows that one slice needs.
 
     Parameters
@@ -61,63 +73,66 @@ def plan_slice(checked: CheckedList, options: Options, row: int | None, margin: 
         Row of the full detector; None takes the middle of what the list reads.
     margin : int or None
         Rows on both sides where a step works on whole frames; None chooses.
+    along : str, optional
+        Axis that the slice is a place of: rows of the detector, or ``rotation_angle`` for a projection.
+    least : int, optional
+        Neighbours on both sides that are read in any case.
+    keep : container of int, optional
+        Numbers of steps whose output is saved.
 
     Raises
     ------
     ListError, InputError
         When list or data are at fault, or there is no such row.
     """
-    checked = _only_nexus(checked)
+    checked = _only_nexus(checked, keep)
     full = build_plan(checked, options)
-    places = {each.checked.entry.name: each.source.dataset.axis(ROWS) for each in full.inputs if _has_rows(each.source)}
+    datasets = {each.checked.entry.name: each.source.dataset for each in full.inputs}
+    places = {name: dataset.axis(along) for name, dataset in datasets.items() if along in dataset.names}
     if not places:
         if row is not None:
-            raise InputError(f"--slice names a row of the detector, and no input has an axis {ROWS}")
-        return SlicePlan(full, None, None, ["the data have no detector rows: everything is processed"])
+            raise InputError(f"--slice names a place of {along}, and no input has such an axis")
+        return SlicePlan(full, None, None, [f"the data have no {along}: everything is processed"])
     axis = next(iter(places.values()))
     row = int(axis.index[axis.size // 2]) if row is None else row
     notes: list[str] = []
-    around = _rows_around(full, axis, margin, notes)
+    around = max(least, _rows_around(full, axis, margin, notes))
     cropped = [_cropped(each, places.get(each.entry.name), row, around) for each in checked.inputs]
     part = build_plan(replace(checked, inputs=tuple(cropped)), options)
     whole = _estimators(checked, full, options, notes)
-    return SlicePlan(part, whole, row, notes)
+    return SlicePlan(part, whole, row, notes, axis.size)
 
 
-def _has_rows(source: Any) -> bool:
-    return ROWS in source.dataset.names
-
-
-def _only_nexus(checked: CheckedList) -> CheckedList:
+def _only_nexus(checked: CheckedList, keep: Container[int]) -> CheckedList:
     """Leave out what writes other files and intermediate data: pictures are what is wanted."""
     steps = [each for each in checked.steps if each.spec.outputs or each.spec.kind == "estimator"]
     outputs = [each for each in checked.outputs if each.spec.name == "nexus"]
     if not outputs:
         spec = registry.find("nexus")
         outputs = [CheckedOutput(OutputEntry("nexus", {}, {}, {}), spec, spec.parameters.validate({})[0])]
-    plain = tuple(replace(each, entry=replace(each.entry, save=False)) for each in steps)
+    plain = tuple(replace(each, entry=replace(each.entry, save=each.entry.number in keep)) for each in steps)
     return replace(checked, steps=plain, outputs=tuple(outputs[:1]))
 
 
 def _rows_around(full: Plan, axis: Axis, margin: int | None, notes: list[str]) -> int:
     """Return how many entries on both sides of the slice are read."""
-    near = sum(
-        max((step.halo[1] for step in steps if step.halo[0] in (ROWS, "z")), default=0) for steps in _by_number(full)
-    )
-    framed = [steps[0] for steps in _by_number(full) if _works_on_frames(steps[0])]
+    same = {axis.name, "z"} if axis.name == ROWS else {axis.name}
+    what, whole = ("rows", "frames") if axis.name == ROWS else ("frames", "sinograms")
+    near = sum(max((step.halo[1] for step in steps if step.halo[0] in same), default=0) for steps in _by_number(full))
+    framed = [steps[0] for steps in _by_number(full) if _takes_whole(steps[0], same)]
     if near:
-        notes.append(f"{near} rows on both sides are read, which steps need as neighbours")
+        notes.append(f"{near} {what} on both sides are read, which steps need as neighbours")
     if not framed:
         return near if margin is None else max(near, margin)
     names = ", ".join(step.checked.entry.label for step in framed)
     size = sum(each.source.dataset.nbytes for each in full.inputs)
     if margin is None and (size <= SMALL or axis.size <= 2 * (MARGIN + near) + 1):
-        notes.append(f"{names} works on whole frames: all {axis.size} rows are processed, which is exact")
+        notes.append(f"{names} works on whole {whole}: all {axis.size} {what} are processed, which is exact")
         return axis.size
     around = (MARGIN if margin is None else margin) + near
     notes.append(
-        f"{names} works on whole frames: {around} rows on both sides are processed with the slice; what lies further "
-        "away is left out, so that values differ slightly from those of the whole scan (--margin N reads more)"
+        f"{names} works on whole {whole}: {around} {what} on both sides are processed with the slice; what lies "
+        "further away is left out, so that values differ slightly from those of the whole scan (--margin N reads more)"
     )
     return around
 
@@ -130,26 +145,26 @@ def _by_number(plan: Plan) -> list[list[Any]]:
     return list(found.values())
 
 
-def _works_on_frames(step: Any) -> bool:
-    return any(core is not None and {ROWS, "z"}.intersection(core) for core in step.cores)
+def _takes_whole(step: Any, names: set[str]) -> bool:
+    return any(core is not None and names.intersection(core) for core in step.cores)
 
 
 def _cropped(each: CheckedInput, axis: Axis | None, row: int, around: int) -> CheckedInput:
     """Return an input that reads the slice and so many entries on both sides, aligned with its bins."""
     if axis is None:
         return each
-    crop = each.entry.crop.get(ROWS)
+    crop = each.entry.crop.get(axis.name)
     step = crop[2] if isinstance(crop, (list, tuple)) and len(crop) == 3 else 1
     extent = axis.binning * step
     at = np.flatnonzero((axis.index <= row) & (row < axis.index + extent))
     if at.size == 0:
         raise InputError(
-            f"--slice {row} is not read: input {each.entry.name} has the rows {axis.index[0]} to "
-            f"{axis.index[-1] + extent - 1} of the detector"
+            f"--slice {row} is not read: input {each.entry.name} has {axis.name} {axis.index[0]} to "
+            f"{axis.index[-1] + extent - 1}"
         )
     low, high = max(0, int(at[0]) - around), min(axis.size - 1, int(at[0]) + around)
     stop = int(axis.index[high]) + (axis.binning - 1) * step + 1
-    taken = {**each.entry.crop, ROWS: [int(axis.index[low]), stop, step]}
+    taken = {**each.entry.crop, axis.name: [int(axis.index[low]), stop, step]}
     return replace(each, entry=replace(each.entry, crop=taken))
 
 
@@ -223,13 +238,13 @@ def pictures_of(result: Result, plan: Plan, row: int | None) -> list[Any]:
     node = shown_node(plan)
     values = result[node.saved_as]
     axes = node.dataset.axes[len(node.swept) :]
-    return [np.array(_picture(values[slot], axes, row)) for slot in node.parts]
+    return [picture_of(values[slot], axes, row) for slot in node.parts]
 
 
-def _picture(values: Any, axes: Sequence[Axis], row: int | None) -> Any:
-    """Return the plane of a part that shows the slice: the row, and the middle of every other axis but the last two."""
+def picture_of(values: Any, axes: Sequence[Axis], row: int | None, along: str = ROWS) -> Any:
+    """Return the (y, x) plane that shows the slice: its place, and the middle of every other axis but the last two."""
     names = [axis.name for axis in axes]
-    heights = next((name for name in ("z", ROWS) if name in names), "")
+    heights = next((name for name in (("z", ROWS) if along == ROWS else (along,)) if name in names), "")
     flat = [name for name in names if name != heights][-2:] if heights else names[-2:]
     place: list[slice | int] = []
     for axis in axes:
@@ -239,7 +254,7 @@ def _picture(values: Any, axes: Sequence[Axis], row: int | None) -> Any:
             place.append(int(np.argmin(np.abs(axis.centres - row))))
         else:
             place.append(axis.size // 2)
-    return np.atleast_2d(np.asarray(values[tuple(place)]))
+    return np.atleast_2d(np.array(values[tuple(place)]))
 
 
 def shown_node(plan: Plan) -> Node:
