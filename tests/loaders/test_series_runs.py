@@ -122,23 +122,29 @@ def test_series_cropped_binned_and_with_projections_left_out(scans, tmp_path):
     np.testing.assert_allclose(means, np.array([0.012, 0.014]) / 3e-6, rtol=0.04)
 
 
-def test_a_saved_step_is_continued_by_another_list(scans, tmp_path):
+@pytest.mark.parametrize("binned", [False, True])
+def test_a_saved_step_is_continued_by_another_list(scans, tmp_path, binned):
     first = tmp_path / "first.yml"
     text = FBP.read_text().replace("  - plugin: minus_log\n", "    save: true\n\n  - plugin: minus_log\n", 1)
     head, tail = text.split("  - plugin: dark_flat_correction\n")
     first.write_text(head + "  - plugin: dark_flat_correction\n" + tail.lstrip("\n"))
     folder = tmp_path / "first_out"
     cut = f"    path: {scans[1]}\n    crop: {{detector_y: [1, 3], detector_x: [2, 46]}}\n"
+    cut += "    bin: {detector_x: 2}\n" if binned else ""
+    axis = [f"axis.value={AXIS}"] if binned else []  # 22 columns are too few to find it
     first.write_text(first.read_text().replace("    path: scan.nxs\n", cut))
-    whole = run(first, folder, [])
+    whole = run(first, folder, [], *axis)
     second = tmp_path / "second.yml"
     second.write_text(
         "input:\n  tomo:\n    plugin: result\n    path: first_out/result.nxs\n    name: dark_flat_correction\n"
         "steps:\n  - plugin: minus_log\n  - plugin: find_rotation_axis\n    name: axis\n"
         "  - plugin: reconstruct\n    centre: ${axis}\n    save: true\n"
     )
-    again = run(second, tmp_path / "second_out", [])
+    again = run(second, tmp_path / "second_out", [], *axis)
     assert float(again["axis.value"]) == float(whole["axis.value"])  # columns of the uncropped detector in both
     assert again["reconstruct"].tobytes() == whole["reconstruct"].tobytes()
     with h5py.File(tmp_path / "second_out/result.nxs") as file:
         assert file["entry/reconstruct/data"].attrs["units"] == "1/m"
+        assert f"found in that run: axis = {float(whole['axis.value']):.6g} px" in str(
+            file["entry/inputs/tomo/messages"][()]
+        )

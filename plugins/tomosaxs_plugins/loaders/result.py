@@ -62,7 +62,7 @@ def result(
     units = text_of(values.attrs.get("units_as_computed", "")) or units_of(values)
     sigma, told = _uncertainty(file, group, signal, values)
     dataset = Dataset(axes, reader.dtype, label, units, metadata=metadata, uncertainty=sigma is not None)
-    message = f"result: {values.name}, {shape} ({label}){told}"
+    message = f"result: {values.name}, {shape} ({label}){told}{_estimates(group.parent)}"
     return Source(dataset, reader, (path, *check_readable(values)), (message,), sigma)
 
 
@@ -120,4 +120,16 @@ def _axis(group: h5py.Group, name: str, size: int, number: int) -> Axis:
     counted = units == "px" and np.array_equal(values, index)
     if name == "q" and units.startswith("1/"):  # as NXcanSAS writes nm^-1
         units = f"{units[2:]}^-1"
-    return Axis(name, size, None if counted else values, units, index=index, full_size=full)
+    binning = int(dataset.attrs.get("binning", 1))
+    return Axis(name, size, None if counted else values, units, index=index, full_size=full, binning=binning)
+
+
+def _estimates(entry: h5py.Group) -> str:
+    """Return the numbers that the earlier run found, for the message: steps of the new list may be given them."""
+    home = entry.get("estimates")
+    told: list[str] = []
+    for name in home if isinstance(home, h5py.Group) else ():
+        value = home[name].get("value") if isinstance(home[name], h5py.Group) else None
+        if isinstance(value, h5py.Dataset) and is_number(value) and value.size == 1:
+            told.append(f"{name} = {float(value[()]):.6g} {units_of(value)}".rstrip())
+    return f"; found in that run: {', '.join(told)}" if told else ""
