@@ -30,7 +30,7 @@ def press():
     """A noisy scan with a dense core, part of which is hidden by columns; the same without them."""
     rng = np.random.default_rng(7)
     paths = random_phantom(COLUMNS, ROWS, 5, 0.03).projections(ANGLES, ROWS, COLUMNS)
-    paths[:, :, 28:32] += 6.0  # dense, but in all projections: transmission 0.002
+    paths[:, :, 26:34] += 6.0  # an eighth is dense, but in all projections: transmission 0.002
     clear = np.exp(-paths) + rng.normal(0, 0.005, paths.shape)
     hidden = clear.copy()
     for first, frames in ((0, BLOCKED[:18]), (30, BLOCKED[18:])):
