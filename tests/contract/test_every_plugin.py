@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from tomosaxs.testing import check_plugin, example_source
 # Parameters to try, by plugin; the data are the example of the pattern of the plugin's first input.
 # IMAGE stands for a file with an image as large as the frames of that example.
 IMAGE = Path("image.npy")
+# Stands for the result of an earlier run.
+EARLIER = Path("earlier.nxs")
 PATTERN = 0.01 * np.random.default_rng(3).standard_normal((7, 16)).astype(np.float32)
 CASES: dict[str, list[dict[str, Any]]] = {
     "angular_efficiency": [{"attenuation": 2960.0, "thickness": 450e-6}],
@@ -86,6 +89,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
     "histogram": [{}, {"bins": 16, "limits": [0.1, 0.8], "every": 3}],
+    "load_estimate": [{"path": EARLIER}, {"path": EARLIER, "estimate": "limits"}],
     "mask_circle": [{}, {"radius": 0.5, "value": float("nan")}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_air": [{"left": 2, "right": 3}, {"left": 0, "right": 4}],
@@ -179,8 +183,13 @@ def test_contract(name: str, parameters: dict[str, Any], tmp_path: Path) -> None
         pytest.skip(f"{name} {entry.missing()}")
     if any(each is IMAGE for each in parameters.values()):
         np.save(tmp_path / IMAGE, 1 + np.random.default_rng(1).random((12, 16)))
+    if EARLIER in parameters.values():
+        with h5py.File(tmp_path / EARLIER, "w") as file:
+            file["entry/estimates/axis/value"], file["entry/estimates/limits/value"] = 7.5, [0.1, 0.9]
     check_plugin(
-        name, _source(name), {key: tmp_path / IMAGE if each is IMAGE else each for key, each in parameters.items()}
+        name,
+        _source(name),
+        {key: tmp_path / each if each in (IMAGE, EARLIER) else each for key, each in parameters.items()},
     )
 
 

@@ -109,13 +109,13 @@ def test_resolutions():
 
 
 @pytest.mark.parametrize(("given", "options", "words"), [
-    (dataset(), {"name": "../up"}, "plain file name"), (dataset(np.float64), {}, "not saved as OME-Zarr"),
+    (dataset(), {"file_name": "../up"}, "plain file name"), (dataset(np.float64), {}, "not saved as OME-Zarr"),
     (dataset(), {"levels": 4, "chunk": (4, 8, 8)}, "halved 3 times, not 4"),
     (dataset(outer=(Axis("a", 2), Axis("b", 2))), {}, "not for a, b"),
     (dataset(), {"limits": (1.0, 1.0)}, "low < high"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_said_before_the_run(given, options, words):
-    values = {"name": "volume", "chunk": (16, 256, 256), "levels": None, "limits": None, **options}
+    values = {"file_name": "volume", "chunk": (16, 256, 256), "levels": None, "limits": None, **options}
     with pytest.raises(InputError, match=words):
         spec_of(ome_zarr).check(given, **values)
 

@@ -122,12 +122,12 @@ def test_values_that_are_not_numbers_and_no_voxel_size(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "options", "words"), [
-    (dataset(), {"name": "a/b"}, "plain file name"), (dataset(np.float64), {}, "no raw form"),
+    (dataset(), {"file_name": "a/b"}, "plain file name"), (dataset(np.float64), {}, "no raw form"),
     (dataset(), {"limits": (2.0, 1.0)}, "low < high"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_said_before_the_run(given, options, words):
     with pytest.raises(InputError, match=words):
-        spec_of(raw_volume).check(given, **{"name": "volume", "limits": None, **options})
+        spec_of(raw_volume).check(given, **{"file_name": "volume", "limits": None, **options})
 
 
 def _note(log, number, queue):

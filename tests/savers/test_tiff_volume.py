@@ -67,4 +67,4 @@ def test_no_voxel_size(tmp_path):
     with tifffile.TiffFile(tmp_path / "volume.tif") as file:
         assert "XResolution" not in file.pages[0].tags
     with pytest.raises(InputError, match="use rescale"):
-        spec_of(tiff_volume).check(dataset(np.float64), name="volume")
+        spec_of(tiff_volume).check(dataset(np.float64), file_name="volume")

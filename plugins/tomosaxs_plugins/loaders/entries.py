@@ -49,4 +49,11 @@ PLUGINS: tuple[PluginEntry, ...] = (
         kind="loader",
         words="NeXus input NXdata continue processed",
     ),
+    PluginEntry(
+        "load_estimate",
+        "tomosaxs_plugins.loaders.load_estimate:load_estimate",
+        "Take a value from the result of an earlier run, for instance its rotation axis or its grey-value limits.",
+        kind="estimator",
+        words="axis centre limits from file earlier run result reuse series",
+    ),
 )

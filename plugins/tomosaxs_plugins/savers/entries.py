@@ -29,7 +29,7 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "raw_volume",
         "tomosaxs_plugins.savers.raw_volume:raw_volume",
-        "Save a volume as NAME.vol (float32) or NAME.raw (8 and 16 bit), with its .info and .xml beside it.",
+        "Save a volume as volume.vol (float32) or volume.raw (8 and 16 bit), with its .info and .xml beside it.",
         words="vol raw PyHST2 HST vol.info ImageJ export binary 8 bit 16 bit",
     ),
     PluginEntry(

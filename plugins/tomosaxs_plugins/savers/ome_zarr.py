@@ -25,9 +25,9 @@ Chunk = tuple[int, int, int]
 
 
 def _check(
-    dataset: Dataset, *, name: str, chunk: Chunk, levels: int | None, limits: tuple[float, float] | None, **_: Any
+    dataset: Dataset, *, file_name: str, chunk: Chunk, levels: int | None, limits: tuple[float, float] | None, **_: Any
 ) -> None:
-    check_name(name)
+    check_name(file_name)
     outer_names(layout_of(dataset))
     if dataset.dtype.name not in ("float32", "uint8", "uint16"):
         raise InputError(f"values of type {dataset.dtype} are not saved as OME-Zarr: use rescale for 8 or 16 bit")
@@ -51,7 +51,7 @@ def ome_zarr(
     data: VolumeSlices,
     scan: Scan,
     *,
-    name: Annotated[str, Param("name of the image, without .ome.zarr")] = "volume",
+    file_name: Annotated[str, Param("of the image, without .ome.zarr")] = "volume",
     version: Annotated[Version, Param("of the format: 0.4 (zarr 2) opens everywhere, 0.5 is zarr 3")] = "0.4",
     chunk: Annotated[Chunk, Param("z, y, x of a chunk; z a power of two", unit="px", ge=1, le=4096)] = (16, 256, 256),
     levels: Annotated[int | None, Param("resolutions; default until a slice fits into a chunk", ge=1, le=12)] = None,
@@ -62,7 +62,7 @@ def ome_zarr(
 
     Every resolution holds the means of 2 x 2 x 2 voxels of the one before. A slab as high as a chunk is written as soon
     as all its slices are there, at every resolution, so that no rank ever holds more than one. An axis
-    of time becomes t. napari, Fiji and neuroglancer open the folder NAME.ome.zarr.
+    of time becomes t. napari, Fiji and neuroglancer open the folder volume.ome.zarr.
 
     Raises
     ------
@@ -77,11 +77,11 @@ def ome_zarr(
         raise InputError("ome_zarr writes into scan.output, and this scan has no output folder")
     layout = layout_of(scan.dataset)
     pyramid = pyramid_of(layout.shape, chunk, levels)
-    scratch = scan.output / f".{name}.slabs"
+    scratch = scan.output / f".{file_name}.slabs"
     scratch.mkdir(parents=True, exist_ok=True)
-    image = _Image(scan.output / f"{name}.ome.zarr", scan.dataset, layout, pyramid, version, compression)
+    image = _Image(scan.output / f"{file_name}.ome.zarr", scan.dataset, layout, pyramid, version, compression)
     window = limits or ((0.0, float(np.iinfo(scan.dataset.dtype).max)) if scan.dataset.dtype.kind == "u" else None)
-    image.make(name, window, scratch)
+    image.make(file_name, window, scratch)
     for run in layout.runs(scan):
         for low in range(run.low // pyramid.slab * pyramid.slab, run.high, pyramid.slab):
             slab = _whole_slab(data, run, low, layout, pyramid, scratch)

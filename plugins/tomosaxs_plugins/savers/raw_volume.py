@@ -19,11 +19,11 @@ _TYPES = {"float32": "<f4", "uint8": "|u1", "uint16": "<u2"}
 def check_name(name: str) -> None:
     """Refuse what is no plain file name."""
     if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"name {name!r} must be a plain file name, without folders", parameter="name")
+        raise InputError(f"file_name {name!r} must be a plain file name, without folders", parameter="file_name")
 
 
-def _check(dataset: Dataset, *, name: str, limits: tuple[float, float] | None, **_: Any) -> None:
-    check_name(name)
+def _check(dataset: Dataset, *, file_name: str, limits: tuple[float, float] | None, **_: Any) -> None:
+    check_name(file_name)
     if dataset.dtype.name not in _TYPES:
         raise InputError(f"values of type {dataset.dtype} have no raw form: use rescale for 8 or 16 bit")
     if limits is not None and not limits[0] < limits[1]:
@@ -35,12 +35,12 @@ def raw_volume(
     data: VolumeSlices,
     scan: Scan,
     *,
-    name: Annotated[str, Param("name of the files without ending")] = "volume",
+    file_name: Annotated[str, Param("of the files, without ending")] = "volume",
     limits: Annotated[
         tuple[float, float] | None, Param("grey values to show, s1 and s2; default the least and the largest value")
     ] = None,
 ) -> None:
-    """Save a volume as NAME.vol (float32) or NAME.raw (8 and 16 bit), with its .info and .xml beside it.
+    """Save a volume as volume.vol (float32) or volume.raw (8 and 16 bit), with its .info and .xml beside it.
 
     No header; little endian, x fastest, then y, then z. ImageJ opens it with File > Import > Raw: width NUM_X, height
     NUM_Y, number of images NUM_Z, offset 0, little-endian byte order. `.info` and `.xml` state size, voxel size in
@@ -61,7 +61,7 @@ def raw_volume(
     stored = np.dtype(_TYPES[kind])
     each = layout.y.size * layout.x.size * stored.itemsize
     for run in layout.runs(scan):
-        path = scan.output / f"{name}{layout.label(run.place)}.{ending}"
+        path = scan.output / f"{file_name}{layout.label(run.place)}.{ending}"
         values = np.ascontiguousarray(data[run.within], dtype=stored)
         write_at(path, run.low * each, values)
         log = scan.output / ".parts" / path.name

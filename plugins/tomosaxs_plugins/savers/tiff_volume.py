@@ -14,15 +14,15 @@ from tomosaxs_plugins.savers.volume_layout import layout_of, voxel_um
 from tomosaxs_plugins.volume.scaling import scaling_of
 
 
-def _check(dataset: Dataset, *, name: str, **_: Any) -> None:
-    check_name(name)
+def _check(dataset: Dataset, *, file_name: str, **_: Any) -> None:
+    check_name(file_name)
     if dataset.dtype.name not in ("float32", "uint8", "uint16"):
         raise InputError(f"values of type {dataset.dtype} are not saved as TIFF pages: use rescale for 8 or 16 bit")
 
 
 @plugin(check=_check, memory=1.0)
 def tiff_volume(
-    data: VolumeSlices, scan: Scan, *, name: Annotated[str, Param("name of the file without ending")] = "volume"
+    data: VolumeSlices, scan: Scan, *, file_name: Annotated[str, Param("of the file, without ending")] = "volume"
 ) -> None:
     """Save a volume as one TIFF file with a page a slice, above 4 GB as BigTIFF.
 
@@ -46,7 +46,7 @@ def tiff_volume(
     head = head_of_pages(layout.shape, stored, _description(dataset, layout.heights, depth), resolution)
     each = layout.y.size * layout.x.size * stored.itemsize
     for run in layout.runs(scan):
-        path = scan.output / f"{name}{layout.label(run.place)}.tif"
+        path = scan.output / f"{file_name}{layout.label(run.place)}.tif"
         if run.low == 0:
             write_at(path, 0, np.frombuffer(head, dtype=np.uint8))
         write_at(path, len(head) + run.low * each, np.ascontiguousarray(data[run.within], dtype=stored))
