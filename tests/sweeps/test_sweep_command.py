@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from sweeps_help import PLUGINS, given_values
+from sweeps_help import PLUGINS, calls_of, forget_calls, given_values
 
 import tomosaxs
 from tomosaxs import ListError
@@ -98,10 +99,6 @@ def test_every_picture_carries_its_own_values(listing: Path, call: Callable[...,
 def test_the_slice_is_that_of_the_whole_run(listing: Path, call: Callable[..., Result]) -> None:
     """Bit for bit, though only one row is read; without --slice the middle one."""
     assert call("--set", "scale.factor=[2, 3]").exit_code == 0
-    found = tomosaxs.run  # the result of the sweep is an ordinary one
-    del found
-    import h5py
-
     with h5py.File(listing.parent / "list_sweep" / "result.nxs") as handle:
         values = handle["entry/volume/data"][...]
         assert handle["entry/volume/z"].shape == (1,)
@@ -112,14 +109,21 @@ def test_the_slice_is_that_of_the_whole_run(listing: Path, call: Callable[..., R
 
 @pytest.mark.parametrize("margin", [None, 1])
 def test_steps_that_work_on_frames(listing: Path, call: Callable[..., Result], margin: int | None) -> None:
-    """A small scan is taken whole; with --margin only some rows are, which is said."""
+    """A small scan is taken whole, with --margin some rows are, which is said; then only the slice goes on."""
     listing.write_text(LIST.replace("add   # before the end\n    value: ${top}", "smooth"))
     options = [] if margin is None else ["--margin", str(margin)]
+    forget_calls()
     done = call("--set", "smooth.size=[1, 5]", "--slice", "2", *options)
     assert done.exit_code == 0, done.output
     assert ("which is exact" if margin is None else "1 rows on both sides") in done.output
+    assert calls_of("smear") == 2
     record = json.loads((listing.parent / "list_sweep" / "sweep.json").read_text())
     assert record["slice"] == 2
+    with h5py.File(listing.parent / "list_sweep" / "result.nxs") as handle:
+        assert list(handle["entry"]).count("volume") == 1
+        values = handle["entry/volume/data"][...]
+    for place, size in enumerate((1, 5)):
+        assert np.array_equal(values[place, 0], alone(listing, smooth__size=size)[2])
 
 
 def test_accept_writes_the_values_and_keeps_the_rest(listing: Path, call: Callable[..., Result]) -> None:

@@ -14,6 +14,7 @@ from tomosaxs.communicator import Communicator
 from tomosaxs.dataset import Axis
 from tomosaxs.errors import InputError
 from tomosaxs.plan import Node, Options, Pass, Plan, build_plan, refine
+from tomosaxs.plan.model import Narrowing
 from tomosaxs.process_list import CheckedList
 from tomosaxs.process_list.entries import CheckedInput, CheckedOutput, OutputEntry
 from tomosaxs.result import Result
@@ -97,8 +98,9 @@ def plan_slice(
     row = int(axis.index[axis.size // 2]) if row is None else row
     notes: list[str] = []
     around = max(least, _rows_around(full, axis, margin, notes))
+    narrowing = _narrowing(full, axis.name, row, least)
     cropped = [_cropped(each, places.get(each.entry.name), row, around) for each in checked.inputs]
-    part = build_plan(replace(checked, inputs=tuple(cropped)), options)
+    part = build_plan(replace(checked, inputs=tuple(cropped)), options, narrowing)
     whole = _estimators(checked, full, options, notes)
     return SlicePlan(part, whole, row, notes, axis.size)
 
@@ -116,7 +118,7 @@ def _only_nexus(checked: CheckedList, keep: Container[int]) -> CheckedList:
 
 def _rows_around(full: Plan, axis: Axis, margin: int | None, notes: list[str]) -> int:
     """Return how many entries on both sides of the slice are read."""
-    same = {axis.name, "z"} if axis.name == ROWS else {axis.name}
+    same = _same(axis.name)
     what, whole = ("rows", "frames") if axis.name == ROWS else ("frames", "sinograms")
     near = sum(max((step.halo[1] for step in steps if step.halo[0] in same), default=0) for steps in _by_number(full))
     framed = [steps[0] for steps in _by_number(full) if _takes_whole(steps[0], same)]
@@ -135,6 +137,27 @@ def _rows_around(full: Plan, axis: Axis, margin: int | None, notes: list[str]) -
         "further away is left out, so that values differ slightly from those of the whole scan (--margin N reads more)"
     )
     return around
+
+
+def _narrowing(full: Plan, along: str, row: int, least: int) -> Narrowing | None:
+    """Return where the rows that only earlier steps need are left behind; None where all steps need as many."""
+    same = _same(along)
+    steps = _by_number(full)
+    after = max((each[0].number for each in steps if _takes_whole(each[0], same)), default=0)
+    ends = [step.number for step in full.steps if step.spec.kind == "estimator"]
+    if not after:
+        return None
+    near = sum(
+        max((step.halo[1] for step in each if step.halo[0] in same), default=0)
+        for each in steps
+        if each[0].number > after
+    )
+    return Narrowing(max([after, *ends]), tuple(same), row, max(near, least))
+
+
+def _same(along: str) -> set[str]:
+    """Return the names that the axis of the slice has: rows of the detector become heights of a volume."""
+    return {along, "z"} if along == ROWS else {along}
 
 
 def _by_number(plan: Plan) -> list[list[Any]]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+
 from tomosaxs.binned import bin_source, check_bin
 from tomosaxs.dataset import Dataset, Source
 from tomosaxs.errors import InputError, ListError, Problem
@@ -20,7 +22,7 @@ from tomosaxs.plan.infer import (
 )
 from tomosaxs.plan.keys import digest, sampled_digest, source_digest, step_key, uncertainty_key
 from tomosaxs.plan.memory import size_blocks, too_large
-from tomosaxs.plan.model import Node, Options, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.model import Narrowing, Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plan.sweeps import Choice, Family, Swept, choices, chosen_values, stacked
 from tomosaxs.plugin import PluginError, PluginSpec
@@ -30,20 +32,20 @@ from tomosaxs.process_list.entries import Entry
 T = TypeVar("T")
 
 
-def build_plan(checked: CheckedList, options: Options) -> Plan:
-    """Return the plan of a checked list.
+def build_plan(checked: CheckedList, options: Options, narrowing: Narrowing | None = None) -> Plan:
+    """Return the plan of a checked list, of a part of the slices from some step on where that is asked for.
 
     Raises
     ------
     ListError
         With every fault that shows once the data's shapes are known.
     """
-    return _Builder(checked, options).build()
+    return _Builder(checked, options, narrowing).build()
 
 
 class _Builder:
-    def __init__(self, checked: CheckedList, options: Options) -> None:
-        self.checked, self.options = checked, options
+    def __init__(self, checked: CheckedList, options: Options, narrowing: Narrowing | None = None) -> None:
+        self.checked, self.options, self.narrowing = checked, options, narrowing
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.current: dict[str, Family[Node]] = {}
@@ -61,6 +63,9 @@ class _Builder:
         self._raise()
         for step in self.checked.steps:
             if step.entry.active:
+                if self.narrowing is not None and step.entry.number > self.narrowing.after:
+                    self._narrow(self.narrowing)
+                    self.narrowing = None
                 self._step(step)
         self._raise()
         passes = self.passes.finish()
@@ -176,6 +181,26 @@ class _Builder:
                 return
             self.steps.append(step)
 
+    def _narrow(self, wanted: Narrowing) -> None:
+        """Let the steps that follow see some slices only of every dataset that has the axis."""
+        self.passes.close()
+        for name, family in self.current.items():
+            part: Family[Node] = Family(family.swept)
+            for place, node in family.members.items():
+                axis = next((axis for axis in node.dataset.axes if axis.name in wanted.names), None)
+                if axis is None or node.uncertainty is not None:
+                    part.members[place] = node
+                    continue
+                at = int(np.argmin(np.abs(axis.centres - wanted.place)))
+                index = np.arange(max(0, at - wanted.around), min(axis.size, at + wanted.around + 1))
+                selection = {axis.name: index}
+                node.stored = node.stored or node.source is None
+                part.members[place] = self._node(
+                    name, dataset=node.dataset.select(selection), key=digest([node.key, axis.name, index.tolist()]),
+                    origin=node, selection=selection,
+                )  # fmt: skip
+            self.current[name] = part
+
     def _register(self, checked: CheckedStep, swept: tuple[Swept, ...], planned: list[PlannedStep]) -> None:
         """Let later steps find what a step makes."""
         if checked.spec.kind == "estimator":
@@ -261,7 +286,7 @@ class _Builder:
 
     def _save(self) -> None:
         """Name what the result holds: steps with ``save: true`` and every last version, those of a sweep stacked."""
-        used = {node for step in self.steps for node in step.inputs if step.outputs}
+        used = {each for step in self.steps for node in step.inputs if step.outputs for each in (node, node.origin)}
         for checked, family in self.made:
             if not (checked.entry.save or used.isdisjoint(family.members.values())):
                 continue

@@ -38,6 +38,28 @@ class Options:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """From a step on, only some slices go on: what lies before needs more of them.
+
+    Parameters
+    ----------
+    after : int
+        1-based number of the last step that gets all.
+    names : tuple of str
+        The axis, under any of its names.
+    place : int
+        In the full, unbinned axis.
+    around : int
+        Entries on both sides that later steps need.
+    """
+
+    after: int
+    names: tuple[str, ...]
+    place: int
+    around: int = 0
+
+
 @dataclass(eq=False)
 class Node:
     """One version of a named dataset: an input, or what a step made of it.
