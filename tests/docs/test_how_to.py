@@ -76,6 +76,17 @@ def test_several_datasets(folder: Path) -> None:
     assert both == {"sharp": (6, 48, 48), "smooth": (6, 48, 48)}
 
 
+def test_flat_fields_and_phase(folder: Path) -> None:
+    double, eigen = texts("correct-flat-fields.md", "yaml")
+    assert run_list(INPUT + double, folder, "double") == {"reconstruct": (6, 48, 48), "dff": ()}
+    assert run_list(eigen + "    save: true\n", folder, "eigen") == {"eigen_flat_correction": (60, 6, 48)}
+    phase, sweep = texts("retrieve-phase.md", "yaml")
+    assert run_list(INPUT + phase, folder, "phase") == {"reconstruct": (6, 48, 48)}
+    swept = sweep.replace("]}", "]}\n    distance: 0.1\n    energy: 20.0\n    save: true")
+    shapes = run_list(INPUT + "steps:\n  - plugin: dark_flat_correction\n" + swept, folder, "swept_phase")
+    assert shapes == {"retrieve_phase": (3, 60, 6, 48)}
+
+
 def test_sweep(folder: Path) -> None:
     step = texts("sweep-a-parameter.md", "yaml")[0].replace("150.3, 150.8, 151.3, 151.8", "24.0, 24.5, 25.0")
     assert run_list(INPUT + CORRECTED + step, folder, "sweep") == {"volume": (3, 6, 48, 48)}

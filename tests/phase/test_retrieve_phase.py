@@ -211,8 +211,8 @@ def test_threads_and_number_of_frames_change_nothing():
         ({"delta_beta": 5.0, "distance": 0.1}, {"pixel_size_x": Quantity(1, "um")}, "give energy: keV"),
         ({"delta_beta": 5.0}, {"pixel_size_x": Quantity(1, "um")}, "energy: keV and distance: m"),
         ({"delta_beta": 5.0, "distance": 0.1, "energy": 20.0}, {}, "pixel size is not known"),
-        ({"delta_beta": 5e4, "distance": 0.1}, KNOWN, "larger than the frame, 40 px along detector_y"),
-        ({"length": 45.0}, KNOWN, "larger than the frame"),
+        ({"delta_beta": 5e4, "distance": 0.1}, KNOWN, "larger than the frame, 40 x 60 px"),
+        ({"length": 65.0}, KNOWN, "larger than the frame"),
         ({"length": 5.0, "output": "thickness"}, KNOWN, "needs delta_beta"),
         ({"delta_beta": 5.0, "distance": 0.1, "output": "thickness"}, KNOWN, "needs delta"),
     ],
@@ -250,6 +250,12 @@ def test_a_preview_of_few_rows_is_warned_of():
     assert looked(slice(198, 202), length=0.0) == []
     [warning] = looked(slice(0, 100), length=25.0)  # the first row is the detector's own edge
     assert "only rows 0 to 71" in warning
+
+
+def test_a_frame_that_is_lower_than_the_length_is_warned_of():
+    scan = scan_of(np.ones((1, 40, 500), np.float32))
+    [warning] = _look(scan.dataset, None, **{**NOTHING, **DEFAULTS, "length": 45.0})
+    assert "larger than the frame, 40 px along detector_y" in warning
 
 
 def test_the_rows_that_are_said_to_be_right_are():

@@ -97,16 +97,15 @@ def check_size(data: Dataset, settings: PhaseSettings) -> None:
     Raises
     ------
     InputError
-        When L is longer than the detector.
+        When L is longer than both sides of the detector.
     """
-    for name, length in zip(DIRECTIONS, settings.lengths(data), strict=True):
-        axis = data.axis(name)
-        full = axis.full_size / axis.pitch
-        if length > full:
-            raise InputError(
-                f"the length L = {length:.4g} px is larger than the frame, {full:.4g} px along {name}: "
-                "check delta_beta, energy, distance and pixel size"
-            )
+    sizes = [data.axis(name).full_size / data.axis(name).pitch for name in DIRECTIONS]
+    lengths = settings.lengths(data)
+    if all(length > size for length, size in zip(lengths, sizes, strict=True)):
+        raise InputError(
+            f"the length L = {lengths[1]:.4g} px is larger than the frame, {sizes[0]:.4g} x {sizes[1]:.4g} px: "
+            "check delta_beta, energy, distance and pixel size"
+        )
 
 
 def rows_needed(data: Dataset, settings: PhaseSettings) -> str:
@@ -115,6 +114,11 @@ def rows_needed(data: Dataset, settings: PhaseSettings) -> str:
     for name, length, sigma in zip(DIRECTIONS, lengths, sigmas, strict=True):
         axis, margin = data.axis(name), reach(length, sigma)
         cut = [int(axis.index[0]) > 0, int(axis.index[-1]) + axis.binning < axis.full_size]
+        if not any(cut) and length > axis.size:
+            return (
+                f"the length L = {length:.4g} px is larger than the frame, {axis.size} px along {name}: what lies "
+                "beyond its edges counts more than the frame itself"
+            )
         lost = margin * sum(cut)
         if margin < 2 or not lost:
             continue
