@@ -72,9 +72,9 @@ def _extended_field(folder: Path) -> None:
     from tomosaxs.testing.scans import ScanSettings, micro_ct_scan
 
     settings = ScanSettings(
-        projections=720, rows=32, columns=192, span=360.0, closed=False, centre=28.6, subsample=2, width=328
+        projections=720, rows=32, columns=192, span=360.0, closed=False, centre=28.6, subsample=2, width=326
     )
-    micro_ct_scan(folder / "scan.nxs", packing(328, 32, seed=4), settings, seed=1, truth=folder / "truth.nxs")
+    micro_ct_scan(folder / "scan.nxs", packing(326, 32, seed=4), settings, seed=1, truth=folder / "truth.nxs")
 
 
 def _phase_contrast(folder: Path) -> None:
