@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ CURE = (
 )
 _MOTORS = ("rz", "rot", "theta", "omega", "angle", "phi")
 _TEXT = re.compile(r"(rotation_?)?(angles?|thetas?).*\.(txt|csv|dat)$", re.IGNORECASE)
+_AT_ONCE = 32
+"""Files that a thread looks into before it asks for more."""
+_HEADER = 1 << 13
+"""Bytes in which a header is looked for at first."""
 _MOVES = 1e-3  # degrees: a motor that moves less than this over the scan stands still
 
 
@@ -128,25 +133,56 @@ def _from_headers(reader: FrameFiles, name: str) -> NDArray[np.float64]:
     for number, file in enumerate(reader.where[:, 0].tolist()):
         files.setdefault(file, []).append(number)
     values = np.full(reader.shape[0], np.nan)
+    listed = list(files)
+    quick = _Motor.of(_header(reader, 0), name)
 
-    def work(file: int) -> None:
-        frames = reader.where[files[file], 1].tolist()
-        found = _numbers(reader.files[file], name, max(frames) + 1)
-        for number, frame in zip(files[file], frames, strict=True):
-            values[number] = found[frame] if frame < len(found) else np.nan
+    def work(first: int) -> None:
+        for file in listed[first : first + _AT_ONCE]:
+            frames = reader.where[files[file], 1].tolist()
+            found = _numbers(reader.files[file], name, max(frames) + 1, quick if len(frames) == 1 else None)
+            for number, frame in zip(files[file], frames, strict=True):
+                values[number] = found[frame] if frame < len(found) else np.nan
 
     with ThreadPoolExecutor(thread_count()) as pool:
-        list(pool.map(work, files))
+        list(pool.map(work, range(0, len(listed), _AT_ONCE)))
     return values
 
 
-def _numbers(path: Path, name: str, most: int) -> list[float]:
+@dataclass(frozen=True)
+class _Motor:
+    """Where the position of a motor stands in headers that list the same motors: no need to take them apart."""
+
+    names: bytes
+    place: int
+
+    @classmethod
+    def of(cls, header: dict[str, str], name: str) -> _Motor | None:
+        listed = header.get("motor_mne", "")
+        place = listed.split().index(name) if name in listed.split() else -1
+        return cls(listed.encode("latin-1"), place) if place >= 0 else None
+
+    def in_header(self, raw: bytes) -> float | None:
+        """Return the number, or None where the header has another form."""
+        begin = raw.find(b"motor_pos")
+        equals, end = raw.find(b"=", begin), raw.find(b";", begin)
+        if self.names not in raw or not 0 < begin < equals < end:
+            return None
+        values = raw[equals + 1 : end].split()
+        try:
+            return float(values[self.place])
+        except (IndexError, ValueError):
+            return None
+
+
+def _numbers(path: Path, name: str, most: int, quick: _Motor | None) -> list[float]:
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            if os.pread(descriptor, 4, 0).lstrip()[:1] != b"{":
+            raw = os.pread(descriptor, _HEADER, 0)
+            if raw.lstrip()[:1] != b"{":
                 return []
-            return [_number(keys, name) for _, _, keys in edf_headers(descriptor, most)]
+            one = quick.in_header(raw) if quick is not None else None
+            return [one] if one is not None else [_number(keys, name) for _, _, keys in edf_headers(descriptor, most)]
         finally:
             os.close(descriptor)
     except (OSError, Misplaced):

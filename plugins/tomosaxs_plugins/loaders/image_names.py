@@ -111,6 +111,12 @@ def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
     return [folder / name for name in keyed], [folder / name for name in sorted(folders, key=natural)]
 
 
+def holds_images(folder: Path) -> bool:
+    """Return whether a folder holds an image itself."""
+    with os.scandir(folder) as inside:
+        return any(each.name.lower().endswith(SUFFIXES) and each.name[0] != "." for each in inside if each.is_file())
+
+
 def sets_of(files: Iterable[Path]) -> list[ImageSet]:
     """Return files as sets, with what their names say they are."""
     found: dict[tuple[Path, str], ImageSet] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from tomosaxs import InputError
 from tomosaxs_plugins.loaders.data_exchange import is_data_exchange, load_data_exchange
 from tomosaxs_plugins.loaders.flyscan import flyscan_group, is_companion, load_flyscan
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, open_file
-from tomosaxs_plugins.loaders.image_names import images_in, is_image, natural
+from tomosaxs_plugins.loaders.image_names import holds_images, is_image, natural
 from tomosaxs_plugins.loaders.image_scan import load_images
 from tomosaxs_plugins.loaders.nxtomo import load_nxtomo
 from tomosaxs_plugins.loaders.stack import Options, Stack
@@ -67,13 +68,14 @@ def _scans_in(folder: Path) -> list[Path]:
     named = folder / f"{folder.name}.nxs"
     if named.is_file():
         return [named]
-    files = [each for each in folder.iterdir() if each.suffix.lower() in _NEXUS and each.name[0] != "."]
+    with os.scandir(folder) as inside:
+        names = [each.name for each in inside if each.name.lower().endswith(_NEXUS) and each.name[0] != "."]
+    files = [folder / name for name in names]
     files = sorted((each for each in files if not is_companion(each)), key=lambda path: natural(path.name))
     flyscans = [each for each in files if each.suffix == ".nxs" and _is_flyscan(each)]
     if flyscans:
         return flyscans
-    here, inside = images_in(folder)
-    if here or any(images_in(place)[0] for place in inside):
+    if holds_images(folder) or any(holds_images(place) for place in folder.iterdir() if place.is_dir()):
         return [folder]
     if files:
         return files
