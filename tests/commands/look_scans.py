@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 WIDTH, HEIGHT = 96, 10
-HALF = np.arange(180.0)
+HALF = np.arange(0.0, 180.0, 2.0)
 
 
 def attenuation(angles, *, width=WIDTH, axis=None, radius=0.36, centre=0.0):

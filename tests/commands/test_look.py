@@ -49,9 +49,9 @@ def test_a_sound_scan(here, chunks):
     write(here / "sound.nxs", frames, flats, darks, HALF, energy=25.0, chunks=chunks)
     said = looked("sound.nxs")
     assert "sound.nxs: tomography scan, NXtomo" in said
-    assert "180 of 10 x 96 pixels, uint16" in said
+    assert "90 of 10 x 96 pixels, uint16" in said
     assert "12 flats in 2 batches, 4 darks" in said
-    assert "0 to 179 deg: half a turn" in said
+    assert "0 to 178 deg: half a turn" in said
     assert "25 keV" in said
     assert "1 um" in said
     axis = float(said.split("column ")[1].split(" ")[0])
@@ -244,6 +244,58 @@ def test_several_scans_in_one_file(here):
     said = looked("series.nxs")
     assert "are 3 scans over the same angles" in said
     assert "90 of 10 x 96" in said
+
+
+def test_a_folder_of_scans_is_a_series(here):
+    (here / "series").mkdir()
+    for number in range(2):
+        a_scan(here / f"series/tomo_{number}.nxs")
+    said = looked("series")
+    assert "a series of 2 tomograms" in said
+    assert "90 of 10 x 96" in said
+    assert "next: tomosaxs new series -o series.yml" in said
+
+
+def test_a_folder_of_images_of_a_tomogram(here):
+    tifffile = pytest.importorskip("tifffile", reason="images are written with tifffile")
+    frames, flats, darks = counts(attenuation(HALF))
+    (here / "scan").mkdir()
+    for name, stack in (("proj", frames), ("flat", flats), ("dark", darks)):
+        for number, image in enumerate(stack):
+            tifffile.imwrite(here / "scan" / f"{name}_{number:04d}.tif", image)
+    said = looked("scan", "--set", "angles={start: 0, stop: 178}")
+    assert "scan: tomography scan" in said
+    assert "6 flats, 4 darks" in said
+    assert loud(said) == []
+
+
+def test_scattering_data(here):
+    pytest.importorskip("fabio", reason="images are read with fabio")
+    tifffile = pytest.importorskip("tifffile", reason="images are written with tifffile")
+    image = np.random.default_rng(1).poisson(20, (40, 50)).astype("i4")
+    tifffile.imwrite(here / "agbeh.tif", image)
+    said = looked("agbeh.tif")
+    assert "agbeh.tif: images (one image)" in said
+    assert "next: tomosaxs calibrate agbeh.tif --standard agbeh" in said
+    assert "tomosaxs integrate CALIBRATION agbeh.tif" in said
+    assert (here / "agbeh_look.html").read_text().count("<img") == 1
+    (here / "images").mkdir()
+    for number in range(3):
+        tifffile.imwrite(here / f"images/s_{number}.tif", image)
+    assert "next: tomosaxs integrate CALIBRATION images" in looked("images")
+
+
+def test_measured_maps(here, shared):
+    said = looked(shared / "data/mapping/xrd_test.nxs")
+    assert "scattering scan, one pattern a point" in said
+    assert "17 keV" in said
+    assert "tomosaxs new" in said
+    assert "&&" not in said  # the calibration is missing
+    said = looked(shared / "data/mapping/mm.nxs")
+    assert "choose technique" in said
+    said = looked(shared / "data/mapping/mm.nxs", "--set", "technique=stxm")
+    assert "raster map, one value a point" in said
+    assert "--set technique=stxm -o mm.yml && tomosaxs run mm.yml" in said
 
 
 def test_the_scan_of_a_site(here, monkeypatch):

@@ -170,13 +170,6 @@ def test_lists_and_refusals(here, capsys):
     new("scan.nxs", "--force")
 
 
-def test_one_of_several_scans(here):
-    a_scan(here / "series.nxs", np.concatenate([HALF] * 2))
-    new("series.nxs")
-    assert "    scan: 1\n" in (here / "series.yml").read_text()
-    assert inside(ran("series.yml").data) == pytest.approx(TRUTH, rel=0.02)
-
-
 LIST = """\
 # a
 title: x
@@ -210,6 +203,29 @@ def test_edits_keep_comments_and_quote_what_needs_it():
         .replace("  - plugin: two\n", "  - plugin: two\n    value: 1.5\n")
     )
     assert as_yaml({"start": 0, "stop": [1.5, None, True]}) == "{start: 0, stop: [1.5, null, true]}"
+
+
+def test_series_in_one_file_and_in_a_folder(here):
+    a_scan(here / "series.nxs", np.concatenate([HALF] * 2))
+    (here / "folder").mkdir()
+    for number in range(2):
+        a_scan(here / f"folder/tomo_{number}.nxs")
+    new("series.nxs")
+    new("folder")
+    assert "    series: repeats\n" in (here / "series.yml").read_text()
+    for name in ("series", "folder"):
+        result = ran(f"{name}.yml")
+        assert result.data.shape == (2, HEIGHT, WIDTH, WIDTH)
+        for volume in result.data:
+            assert inside(volume) == pytest.approx(TRUTH, rel=0.02)
+
+
+def test_another_loader_takes_no_parameters_of_the_first():
+    text = ListText(LIST.replace("    path: y  # where\n", "    path: y\n    technique: xrd\n    crop: {y: 1}\n"))
+    text.set_input("raw", "z", {"technique": "stxm"})
+    assert "    path: z\n    technique: stxm\n    crop: {y: 1}\n\n" in str(text)
+    text.set_input("other", "z", {})
+    assert "    plugin: other\n    path: z\n    crop: {y: 1}\n\n" in str(text)
 
 
 def test_measured_scans(here, shared):

@@ -32,10 +32,11 @@ def look(scan: str, output: Path, site: str, settings: tuple[str, ...], debug: b
     target = page_path(path, output)
     report = Report(path, messages=list(found.source.messages))
     judged = describe(found, report)
-    if judged is not None:
+    if judged is not None or report.next_command.startswith("tomosaxs new"):
         from tomosaxs_plugins.commands.new_choice import next_command
 
-        report.next_command, report.remark = next_command(scan, site, settings, found, judged)
+        report.next_command, remark = next_command(scan, site, settings, found, judged)
+        report.remark = remark
     report.warnings = [*chosen, *report.warnings]
     write_page(report, target)
     for line in as_text(report):
@@ -53,6 +54,8 @@ def opened(scan: str, site: str, settings: tuple[str, ...]) -> tuple[Path, Found
     InputError
         When the site is not known, the number leads nowhere, or nothing can read the scan.
     """
+    from dataclasses import replace
+
     from tomosaxs import InputError, find_site, registered
     from tomosaxs_plugins.commands.look_recognise import recognise
     from tomosaxs_plugins.commands.look_values import Warn
@@ -65,19 +68,22 @@ def opened(scan: str, site: str, settings: tuple[str, ...]) -> tuple[Path, Found
     path = profile.path_of(scan) if by_number and profile is not None else Path(scan)
     parameters = {**(profile.parameters if profile is not None else {}), **parsed(settings)}
     loader = profile.loader if profile is not None and profile.loader in registered("loader") else ""
-    if parsed(settings) and not loader:
-        loader = "tomography"
     chosen: list[Any] = []
     try:
         found = recognise(path, loader, parameters)
     except InputError as error:
         if "choose scan:" not in str(error) or "scan" in parameters:
             raise
-        found = recognise(path, "tomography", {**parameters, "scan": 1})
-        chosen.append(Warn(f"{str(error).partition(': the ')[2] or error}", "the first one is shown here"))
+        found = replace(recognise(path, "tomography", {**parameters, "scan": 1}), series="repeats")
+        chosen.append(
+            Warn(f"the {str(error).partition(': the ')[2] or error}", "the first one is shown here", loud=False)
+        )
+    if found.loader == "tomography" and "time" in found.source.dataset.names:
+        count = found.source.dataset.axis("time").size
+        found = replace(recognise(path, "tomography", {**parameters, "scan": 1}), series="files")
+        chosen.append(Warn(f"a series of {count} tomograms", "the first one is shown here", loud=False))
+    chosen += [Warn(f"it may also be read otherwise: {text}", "--set NAME=VALUE", loud=False) for text in found.others]
     if profile is not None:
-        from dataclasses import replace
-
         found = replace(found, source=profile.applied(found.source))
     return path, found, chosen
 

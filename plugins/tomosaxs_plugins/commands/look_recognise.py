@@ -31,6 +31,10 @@ class Found:
         The plugin that reads it.
     parameters : mapping
         What was given to the loader besides the path.
+    others : tuple of str
+        What else it could be, and what to give for that.
+    series : str
+        ``repeats`` where one stream holds several tomograms, ``files`` where a folder does; else empty.
     source : Source
         The described data.
     """
@@ -40,6 +44,8 @@ class Found:
     loader: str
     source: Source
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    series: str = ""
 
 
 def recognise(path: Path, loader: str = "", parameters: Mapping[str, Any] | None = None) -> Found:
@@ -70,7 +76,8 @@ def recognise(path: Path, loader: str = "", parameters: Mapping[str, Any] | None
         except InputError as error:
             tried.append((name, str(error)))
             continue
-        return Found(path, _kind(name, source), name, source, given)
+        others = tuple(_without(path, text) for _, text in tried if "choose " in text or "give angles" in text)
+        return Found(path, _kind(name, source), name, source, given, others)
     raise InputError(_nothing(path, tried))
 
 
@@ -108,17 +115,10 @@ def _candidates(path: Path) -> list[str]:
             return ["tomography"]
         if nexus and len(nexus) >= len(inside) / 2:
             return ["tomography", "scattering_scan"]
-        return [*_image_stacks(), "image_files"]
+        return ["tomography", "image_files"]
     if _is_hdf5(path):
         return ["tomography", "raster_map", "scattering_scan", "result"]
-    return [*_image_stacks(), "image_files"]
-
-
-def _image_stacks() -> list[str]:
-    """Return registered loaders of tomography scans that lie as images."""
-    from tomosaxs import registered
-
-    return [name for name in ("image_stack", "tomography_images") if name in registered("loader")]
+    return ["image_files"]
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -147,9 +147,13 @@ def _kind(loader: str, source: Source) -> str:
     return "images"
 
 
+def _without(path: Path, text: str) -> str:
+    return text.removeprefix(f"{path}: ").removeprefix(f"{path} ")
+
+
 def _nothing(path: Path, tried: list[tuple[str, str]]) -> str:
     """Say in one line what was tried and what is missing."""
     if len(tried) == 1 or len({text for _, text in tried}) == 1:
         return tried[0][1]
-    parts = [f"{name}: {text.removeprefix(f'{path}: ').removeprefix(f'{path} ')}" for name, text in tried]
+    parts = [f"{name}: {_without(path, text)}" for name, text in tried]
     return f"{path} is nothing that is known here. Tried: " + "; ".join(parts)

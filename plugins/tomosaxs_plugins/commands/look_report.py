@@ -133,7 +133,7 @@ def number_text(value: float, units: str) -> str:
                 return f"{value / factor:.6g} {name}"
     if units == "eV" and value >= 100:
         return f"{value / 1000:.6g} keV"
-    return f"{value:.6g} {units}"
+    return f"{value:.6g} {units}".rstrip()
 
 
 def range_text(values: Sequence[float] | NDArray[Any]) -> str:

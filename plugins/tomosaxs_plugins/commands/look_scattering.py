@@ -99,7 +99,4 @@ def _next(found: Found) -> tuple[str, str]:
                     "for an image of a calibration standard; for a sample:  tomosaxs integrate CALIBRATION "
                     f"{path}")  # fmt: skip
         return f"tomosaxs integrate CALIBRATION {path}", "CALIBRATION: .poni, NeXus ... as tomosaxs calibrate writes"
-    command = f"tomosaxs new {path} -o {name} && tomosaxs run {name}"
-    if found.kind == "patterns":
-        return command, "put the calibration into the list that tomosaxs new writes before it is run"
-    return command, ""
+    return f"tomosaxs new {path} -o {name}", ""

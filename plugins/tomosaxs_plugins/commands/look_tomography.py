@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from tomosaxs_plugins.commands.look_axis import AxisGuess, attenuation, guess_ax
 from tomosaxs_plugins.commands.look_recognise import Found
 from tomosaxs_plugins.commands.look_report import Report, number_text
 from tomosaxs_plugins.commands.look_sample import Sample, sample
+
+SHOWN = 512  # px, about the largest side of a picture
 
 
 @dataclass(eq=False)
@@ -140,4 +143,20 @@ def _pictures(made: Findings) -> list[tuple[str, NDArray[np.float32]]]:
             axis = made.guess.extended if made.guess.is_extended else made.guess.axis
             pictures.append((f"slice of row {taken.rows[row]}, axis {axis:.2f}, from {len(taken.taken)} projections, "
                              "binned", image))  # fmt: skip
-    return pictures
+    return [(caption, _smaller(image)) for caption, image in pictures]
+
+
+def _smaller(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return means over squares, so that no side is much above `SHOWN`."""
+    factor = max(image.shape) // SHOWN
+    if factor < 2:
+        return np.asarray(image, dtype=np.float32)
+    rows, columns = (max(1, size // factor) for size in image.shape)
+    down, across = (min(factor, size) for size in image.shape)
+    part = image[: rows * down, : columns * across]
+    made: NDArray[np.float32] = np.zeros((rows, columns), np.float32)
+    for y in range(down):
+        for x in range(across):
+            made += part[y::down, x::across]
+    made /= down * across
+    return made

@@ -201,7 +201,7 @@ def fringes(sample: Sample, kind: str) -> float:
     if kind == "attenuation" or (kind == "counts" and not sample.flats):
         return 0.0
     shares = []
-    for number in range(0, len(sample.frames), 3):
+    for number in range(0, len(sample.frames), 4):
         image = np.nan_to_num(sample.corrected(number), nan=1.0)
         smooth = _box(image)
         edge = max(3, image.shape[1] // 40)

@@ -33,7 +33,7 @@ def new(
         return
     if name:
         text_of(name)  # a name that does not exist is told before anything is read
-    path, found, chosen = opened(scan, site, settings)
+    path, found, _ = opened(scan, site, settings)
     stem = path.resolve().name if path.is_dir() else path.stem
     target = output or Path(f"{stem}.yml")
     if target.suffix not in (".yml", ".yaml"):
@@ -44,7 +44,7 @@ def new(
         raise InputError(f"there is no folder {target.parent}")
     report = Report(path)
     judged = describe(found, report)
-    given = dict(found.parameters) if chosen else parsed(settings)
+    given = {**parsed(settings), **({"series": "repeats"} if found.series == "repeats" else {})}
     text = list_for(found, judged, name=name, site=_site(site), parameters=given, target=target, loud=True)
     target.write_text(text, encoding="utf-8")
     click.echo(f"wrote {target}; run it with:  tomosaxs run {target}   or:  mpirun -n 4 tomosaxs_run {target}")

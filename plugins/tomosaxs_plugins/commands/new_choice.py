@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tomosaxs import InputError, registered, shipped_lists
+from tomosaxs import InputError, shipped_lists
 
 if TYPE_CHECKING:
     from tomosaxs_plugins.commands.look_recognise import Found
     from tomosaxs_plugins.commands.look_tomography import Findings
 
-ABSORPTION, PHASE, EXTENDED = "tomography_fbp", "phase_contrast", "extended_field"
+ABSORPTION, PHASE, EXTENDED, SERIES = "tomography_fbp", "phase_contrast", "extended_field", "time_series"
 
 
 def parsed(settings: Sequence[str]) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def suited(found: Found, judged: Findings | None) -> str:
         When none does; the message names the command that fits.
     """
     known = shipped_lists()
+    if found.series:
+        return SERIES
     if judged is not None:
         return EXTENDED if judged.guess.is_extended and EXTENDED in known else ABSORPTION
     names = found.source.dataset.names
@@ -59,15 +61,17 @@ def suited(found: Found, judged: Findings | None) -> str:
                      f"({', '.join(known)})")  # fmt: skip
 
 
-def next_command(scan: str, site: str, settings: Sequence[str], found: Found, judged: Findings) -> tuple[str, str]:
-    """Return the command that writes the list for a tomography scan and runs it, and a remark."""
-    if judged.kind == "counts" and not judged.sample.flats and "find_open_beam" not in registered("estimator"):
-        return "", "without flats nothing can be reconstructed"
+def next_command(
+    scan: str, site: str, settings: Sequence[str], found: Found, judged: Findings | None
+) -> tuple[str, str]:
+    """Return the command that writes the list for a scan and runs it, and a remark."""
     stem = found.path.resolve().name if found.path.is_dir() else found.path.stem
     parts = ["tomosaxs", "new", scan]
     parts += ["--site", site] if site else []
     for each in settings:
         parts += ["--set", each]
     name = f"{stem}.yml"
-    remark = "several processes: mpirun -n 4 tomosaxs_run " + shlex.quote(name)
-    return f"{shlex.join([*parts, '-o', name])} && {shlex.join(['tomosaxs', 'run', name])}", remark
+    command, run = shlex.join([*parts, "-o", name]), shlex.join(["tomosaxs", "run", name])
+    if found.kind == "patterns":
+        return command, f"put the calibration into it, then:  {run}"
+    return f"{command} && {run}", f"several processes: mpirun -n 4 tomosaxs_run {shlex.quote(name)}"

@@ -42,12 +42,22 @@ class ListText:
         at = self._find(r"    plugin:")
         if at is None:
             raise ValueError("the list has no input in block style")
+        same = self.lines[at].split(":", 1)[1].strip() == plugin
         self.lines[at] = f"    plugin: {plugin}"
         place = self._find(r"    path:")
         if place is None:
             raise ValueError("the input of the list has no path")
         added = [f"    {name}: {as_yaml(value)}" for name, value in parameters.items()]
         self.lines[place : place + 1] = [f"    path: {as_yaml(path)}", *added]
+        kept, end = place + 1 + len(added), place + 1 + len(added)
+        while end < len(self.lines) and self.lines[end].startswith("    "):
+            key = self.lines[end].strip().split(":", 1)[0]
+            # another loader has other parameters; comments and the framework's own keys stay
+            if key.startswith("#") or key in ("crop", "bin") or (same and key not in parameters):
+                self.lines[kept] = self.lines[end]
+                kept += 1
+            end += 1
+        del self.lines[kept:end]
 
     def has(self, plugin: str) -> bool:
         """Return whether a step uses the plugin."""
