@@ -46,7 +46,8 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"coefficients": [1.0, 1e-3], "xcenter": 7.0, "ycenter": 3.5},
         {"coefficients": [1.01, 1e-3, 1e-5], "xcenter": 7.0, "ycenter": 3.5, "interpolation": "linear"},
     ],
-    "correct_tilt": [{"angle": 2.0}, {"angle": -1.0, "centre": 6.5, "interpolation": "linear"}, {"angle": 0.0}],
+    "correct_tilt": [{"angle": 2.0}, {"angle": -1.0, "centre": 6.5, "interpolation": "linear"}],
+    "convert_360_to_180": [{"centre": 3.25}, {"centre": 12.0, "ramp": 2.0}],
     "curve_band": [
         {"band": [0.5, 1.0]},
         {"band": [0.5, 1.0], "background": [[0.2, 0.4], [1.1, 1.4]], "measure": "integral"},
@@ -63,6 +64,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "downsample_height": [{}, {"factor": 3}],
     "double_flat_field": [{"correction": PATTERN}, {"correction": np.stack([PATTERN, 2 * PATTERN])}],
     "eigen_flat_correction": [{}, {"components": 2, "air": 3, "bin": 1}],
+    "extend_field": [{"centre": 3.25}, {"centre": 12.0, "ramp": 2.0}],
     "fill_missing": [{}],
     "find_double_flat_field": [
         {},
@@ -107,22 +109,46 @@ CASES: dict[str, list[dict[str, Any]]] = {
         | {"error_model": "poisson", "measure": "integral", "mask_above": 60.0, "normalise": "monitor"},
     ],
     "raw_volume": [{}, {"limits": [0.0, 1.0]}],
-    "reconstruct": [{}, {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9}],
+    "reconstruct": [
+        {},
+        {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9},
+        {"padding": "cylinder", "roi": {"x": [3, 9]}, "angle_offset": 30.0},
+    ],
     "rescale": [{"limits": [0.1, 0.8]}, {"limits": [0.0, 1.0], "bits": 16}],
     "remove_zingers": [
-        {},
-        {"threshold": 0.01, "outliers": "both"},
-        {"absolute": 5.0, "relative": 0.01, "size": 5, "outliers": "dark"},
+        {"threshold": 0.01},
+        {"absolute": 5.0, "relative": 0.01, "size": 5, "outliers": "both"},
     ],
     "remove_zingers_across_frames": [
         {"threshold": 0.01},
-        {"threshold": 0.0, "outliers": "both", "frames": 5},
-        {"absolute": 5.0, "outliers": "dark"},
+        {"absolute": 0.0, "outliers": "both", "frames": 5},
     ],
     "remove_zingers_in_sinograms": [{"threshold": 0.01}, {"absolute": 3.0, "size": 6, "outliers": "both"}],
     "retrieve_phase": [
         {"length": 3.0},
         {"delta_beta": 5.0, "distance": 0.01, "unsharp_coeff": 0.5, "padding": "reflect", "output": "phase"},
+    ],
+    "remove_all_stripes": [
+        {"large_size": 9, "small_size": 5, "widest": 2},
+        {"large_size": 9, "small_size": 5, "widest": 2, "threshold": 0.0},
+    ],
+    "remove_dead_stripes": [{}, {"ratio": 1.1, "widen": 0}],
+    "remove_large_stripes": [{"size": 9, "widest": 3, "threshold": 0.5}, {"size": 9, "widest": 3, "threshold": 0.0}],
+    "remove_stripes_by_filtering": [
+        {"size": 5, "widest": 2, "threshold": 0.5},
+        {"size": 5, "widest": 2, "threshold": 0.0, "sort": False},
+    ],
+    "remove_stripes_by_fitting": [
+        {"widest": 2, "threshold": 0.5},
+        {"widest": 2, "order": 0, "threshold": 0.0, "sigma": 2.0},
+    ],
+    "remove_stripes_by_sorting": [
+        {"size": 5, "widest": 2, "threshold": 0.5},
+        {"size": 5, "widest": 2, "threshold": 0.0},
+    ],
+    "remove_stripes_by_wavelets": [
+        {"widest": 2, "threshold": 0.5},
+        {"widest": 2, "threshold": 0.0, "levels": 2, "wavelet": 2},
     ],
     "self_absorption": [
         {"transmission": 0.3},
@@ -162,8 +188,18 @@ def test_no_case_is_left_of_a_plugin_that_is_gone() -> None:
     assert set(CASES) <= set(SHIPPED)
 
 
+def _full_turn(example: Source) -> Source:
+    """Return the same with its angles going all around."""
+    angles = example.dataset.axis("rotation_angle")
+    turned = replace(angles, values=None if angles.values is None else 2 * angles.values)
+    axes = tuple(turned if axis is angles else axis for axis in example.dataset.axes)
+    return replace(example, dataset=replace(example.dataset, axes=axes))
+
+
 def _source(name: str) -> Source | None:
     """Return the dataset for a plugin that cannot take the example of its pattern."""
+    if name in ("extend_field", "convert_360_to_180"):
+        return _full_turn(example_source("Sinograms"))
     if name != "eigen_flat_correction":
         return None
     example = example_source("Projections")
