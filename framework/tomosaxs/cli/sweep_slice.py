@@ -101,7 +101,8 @@ def plan_slice(
     narrowing = _narrowing(full, axis.name, row, least)
     cropped = [_cropped(each, places.get(each.entry.name), row, around) for each in checked.inputs]
     part = build_plan(replace(checked, inputs=tuple(cropped)), options, narrowing)
-    whole = _estimators(checked, full, options, notes)
+    # where everything is read anyhow, values are found on the way
+    whole = None if around >= axis.size else _estimators(checked, full, options, notes)
     return SlicePlan(part, whole, row, notes, axis.size)
 
 
