@@ -217,16 +217,13 @@ def test_contract(name: str, parameters: dict[str, Any], tmp_path: Path) -> None
     entry = SHIPPED[name]
     if entry.missing():
         pytest.skip(f"{name} {entry.missing()}")
-    if any(each is IMAGE for each in parameters.values()):
+    files = {key: each for key, each in parameters.items() if isinstance(each, Path)}
+    if IMAGE in files.values():
         np.save(tmp_path / IMAGE, 1 + np.random.default_rng(1).random((12, 16)))
-    if EARLIER in parameters.values():
+    if EARLIER in files.values():
         with h5py.File(tmp_path / EARLIER, "w") as file:
             file["entry/estimates/axis/value"], file["entry/estimates/limits/value"] = 7.5, [0.1, 0.9]
-    check_plugin(
-        name,
-        _source(name),
-        {key: tmp_path / each if each in (IMAGE, EARLIER) else each for key, each in parameters.items()},
-    )
+    check_plugin(name, _source(name), {**parameters, **{key: tmp_path / each for key, each in files.items()}})
 
 
 def _backends() -> list[Any]:
