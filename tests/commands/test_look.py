@@ -21,7 +21,7 @@ pytest.importorskip("numba", reason="the axis is looked for with numba")
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(look_sample, "ROWS", 2)  # the rows are simulated alike; two tell as much as five
+    monkeypatch.setattr(look_sample, "ROWS", 1)  # the rows are simulated alike; one tells as much as five
     return tmp_path
 
 

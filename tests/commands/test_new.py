@@ -24,7 +24,7 @@ PIXEL = 1e-6
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(look_sample, "ROWS", 2)
+    monkeypatch.setattr(look_sample, "ROWS", 1)
     return tmp_path
 
 
@@ -233,3 +233,14 @@ def test_measured_scans(here, shared):
         path = next((shared / "data/tomography").glob(f"{name}.*"))
         new(path, "-o", f"{name}.yml")
         assert abs(ran(f"{name}.yml").estimates["axis"].value - axis) < 0.4
+
+
+def test_zingers_that_were_seen_are_removed(here):
+    frames, flats, darks = counts(attenuation(HALF))
+    rng = np.random.default_rng(4)
+    for frame in frames:
+        frame[rng.integers(1, HEIGHT - 1, 6), rng.integers(1, WIDTH - 1, 6)] += 30000
+    write(here / "hit.nxs", frames, flats, darks, HALF)
+    new("hit.nxs")
+    assert [step.entry.plugin for step in check("hit.yml").steps][:2] == ["remove_zingers", "dark_flat_correction"]
+    assert inside(ran("hit.yml").data) == pytest.approx(TRUTH, rel=0.02)

@@ -75,7 +75,7 @@ def _not_numbers(sample: Sample) -> list[Warn]:
     lost = [int(n) for n, frame in zip(sample.numbers, bad, strict=True) if frame.all()]
     text = f"{100 * bad.mean():.2g} % of the values are NaN or infinite"
     return [Warn(text + (f"; whole projections: {', '.join(map(str, lost))}" if lost else ""),
-                 "the projections at fault can be left out: exclude of reconstruct")]  # fmt: skip
+                 "projections at fault are left out by exclude: under input:")]  # fmt: skip
 
 
 def _saturated(sample: Sample) -> list[Warn]:
@@ -124,14 +124,19 @@ def _dead(sample: Sample) -> list[Warn]:
     for name, lines in (("column", columns), ("row", rows)):
         if len(lines):
             listed = ", ".join(map(str, lines[:10])) + (", ..." if len(lines) > 10 else "")
-            cure = "rings: a stripe removal for dead and large stripes" if name == "column" else "leave them out: crop:"
+            cure = "rings: remove_dead_stripes or remove_all_stripes" if name == "column" else "leave them out: crop:"
             made.append(Warn(f"{len(lines)} dead {name}{'s' if len(lines) > 1 else ''}: {listed}", cure))
     single = dead.copy()
     single[:, columns] = False
     single[rows] = False
     if single.any():
-        made.append(Warn(f"{np.count_nonzero(single)} dead pixels (no light in the flats)",
-                         "they make rings: remove_stripes", loud=False))  # fmt: skip
+        made.append(
+            Warn(
+                f"{np.count_nonzero(single)} dead pixels (no light in the flats)",
+                "dark_flat_correction interpolates them; rings: remove_all_stripes",
+                loud=False,
+            )
+        )
     return made
 
 
@@ -162,8 +167,12 @@ def _flats_differ(sample: Sample) -> list[Warn]:
     spread = float(np.percentile(np.abs(ratio / level - 1), 95)) if level > 0 else np.inf
     made = []
     if spread > FLATS_DIFFER:
-        made.append(Warn(f"flats before and after differ by {100 * spread:.2g} % in their pattern: the beam moved",
-                         "pca flats or the batch that fits better (ignore_flats) may help"))  # fmt: skip
+        made.append(
+            Warn(
+                f"flats before and after differ by {100 * spread:.2g} % in their pattern: the beam moved",
+                "eigen_flat_correction, or the batch that fits better (ignore_flats)",
+            )
+        )
     if abs(level - 1) > 2 * FLATS_DIFFER:
         made.append(Warn(f"the beam changed by {100 * (level - 1):+.2g} % between the flats before and after",
                          "flats are interpolated in time", loud=False))  # fmt: skip
@@ -193,7 +202,7 @@ def _zingers(sample: Sample) -> list[Warn]:
     if count < 3 or count < 2e-6 * total:
         return []
     return [Warn(f"about {count / len(looked):.0f} zingers (single bright pixels) a projection",
-                 "remove_zingers before dark_flat_correction", loud=False)]  # fmt: skip
+                 "remove_zingers before dark_flat_correction (tomosaxs new puts it there)", loud=False)]  # fmt: skip
 
 
 def fringes(sample: Sample, kind: str) -> float:

@@ -116,18 +116,13 @@ def _fill(text: ListText, judged: Findings, chosen: str) -> None:
                 "# mask: 0.98"]  # fmt: skip
     text.add("reconstruct", comments)
     known = registered("step")
-    optional = []
-    if "remove_stripes" in known and not text.has("remove_stripes"):
-        optional += ["# Rings in the slices:", "# - plugin: remove_stripes", ""]
-    if (
-        "remove_zingers" in known
-        and not text.has("remove_zingers")
-        and any("zingers" in w.what for w in judged.warnings)
-    ):
-        optional += ["# Single bright pixels were seen (before dark_flat_correction if they are in the flats too):",
-                     "# - plugin: remove_zingers", ""]  # fmt: skip
-    if optional:
-        text.put_before("find_rotation_axis" if text.has("find_rotation_axis") else "reconstruct", optional[:-1])
+    if "remove_all_stripes" in known and not any("stripes" in line for line in text.lines):
+        text.put_before("find_rotation_axis" if text.has("find_rotation_axis") else "reconstruct",
+                        ["# Rings in the slices:", "# - plugin: remove_all_stripes"])  # fmt: skip
+    zingers = any("zingers" in warning.what for warning in judged.warnings)
+    if zingers and "remove_zingers" in known and not text.has("remove_zingers"):
+        first = "dark_flat_correction" if text.has("dark_flat_correction") else "minus_log"
+        text.put_before(first, ["# Single bright pixels were seen.", "- plugin: remove_zingers"])
 
 
 def _axis(text: ListText, judged: Findings) -> None:
