@@ -243,3 +243,20 @@ def test_what_cannot_be_is_refused() -> None:
     forth = tomosaxs.Dataset((back, *source.dataset.axes[1:]), source.dataset.dtype, "transmission")
     with pytest.raises(InputError, match="do not go one way"):
         run_plugin("remove_zingers_across_frames", tomosaxs.Source(forth, source.reader))
+
+
+@pytest.mark.parametrize("step", ["remove_zingers", "remove_zingers_across_frames", "remove_zingers_in_sinograms"])
+def test_tomograms_of_a_series_do_not_mix(step) -> None:
+    frames = 1 + 0.01 * np.random.default_rng(8).standard_normal((3, 12, 6, 8)).astype(np.float32)
+    frames[1, [0, 5, 11], 3, 3] = 9.0
+    frames[0, 11], frames[2, 0] = 0.5, 0.5  # neighbours in the file, not in time
+    axes = [tomosaxs.Axis(name, size) for name, size in zip(("detector_y", "detector_x"), (6, 8), strict=True)]
+    axes.insert(0, tomosaxs.Axis("rotation_angle", 12, np.arange(12) * 15.0, "deg"))
+    dataset = tomosaxs.Dataset(
+        (tomosaxs.Axis("time", 3, np.arange(3.0), "s"), *axes), frames.dtype, "transmission"
+    )  # fmt: skip
+    made = run_plugin(step, tomosaxs.Source(dataset, tomosaxs.ArrayReader(frames)), block=5)[0]
+    assert np.count_nonzero(made != frames) == 3
+    for number, part in enumerate(frames):
+        alone = tomosaxs.Source(tomosaxs.Dataset(tuple(axes), part.dtype, "transmission"), tomosaxs.ArrayReader(part))
+        assert np.array_equal(made[number], run_plugin(step, alone)[0])
