@@ -20,7 +20,7 @@ from tomosaxs.plan.infer import (
     resolve,
     warnings_of,
 )
-from tomosaxs.plan.keys import digest, sampled_digest, source_digest, step_key, uncertainty_key
+from tomosaxs.plan.keys import digest, file_keys, source_digest, step_key, uncertainty_key
 from tomosaxs.plan.memory import size_blocks, too_large
 from tomosaxs.plan.model import Narrowing, Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -143,7 +143,7 @@ class _Builder:
         files = source.files or each.paths
         key = digest(
             {
-                "files": [sampled_digest(path) if path.is_file() else str(path) for path in files],
+                "files": file_keys(files),
                 "loader": step_key(each.spec, each.values, (), {}, {}),
                 "index": [digest([axis.binning, *axis.index.tolist()]) for axis in source.dataset.axes],
                 **({} if site is None else {"site": site.changes()}),

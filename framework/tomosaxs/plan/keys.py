@@ -6,7 +6,8 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _PACKAGES = (
     "tomosaxs", "numpy", "scipy", "numba", "numexpr", "h5py", "astra-toolbox", "pyFAI", "tomopy", "hdf5plugin",
 )  # fmt: skip
 _SAMPLE = 1 << 16
+_LOOKED_INTO = 64  # files
 
 
 def digest(value: Any) -> str:
@@ -35,14 +37,39 @@ def uncertainty_key(key: str) -> str:
 
 
 def sampled_digest(path: Path) -> str:
-    """Return a key of a big file: name, size, time of change and 18 blocks spread over it."""
+    """Return a key of a big file: name, size, time of change and 18 blocks spread over it, or all of a small one."""
     status = path.stat()
-    found = hashlib.sha256(f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}".encode(errors="surrogateescape"))
+    found = hashlib.sha256(_state(path, status.st_size, status.st_mtime_ns))
     with path.open("rb") as handle:
+        if status.st_size <= 18 * _SAMPLE:
+            found.update(handle.read())
+            return found.hexdigest()
         for number in range(18):
             handle.seek(max(0, (status.st_size - _SAMPLE) * number // 17))
             found.update(handle.read(_SAMPLE))
     return found.hexdigest()
+
+
+def file_keys(files: Sequence[Path]) -> list[str]:
+    """Return a key of every input file; of more than `_LOOKED_INTO` the content of that many is looked at.
+
+    A folder of images may hold thousands: of the others name, size and time of change must do.
+    """
+    step = max(1, -(-len(files) // _LOOKED_INTO))
+    keys: list[str] = []
+    for number, path in enumerate(files):
+        if not path.is_file():
+            keys.append(str(path))
+        elif number % step == 0:
+            keys.append(sampled_digest(path))
+        else:
+            status = path.stat()
+            keys.append(hashlib.sha256(_state(path, status.st_size, status.st_mtime_ns)).hexdigest())
+    return keys
+
+
+def _state(path: Path, size: int, changed: int) -> bytes:
+    return f"{os.path.realpath(path)}:{size}:{changed}".encode(errors="surrogateescape")
 
 
 @lru_cache(maxsize=1)
