@@ -129,7 +129,10 @@ class EigenFlatCorrection:
         made, dead = transmission(data, dark[None], flats, weights[:, :, None, None], -1, self.dead_below)
         if dead:
             scan.note("{count} values at dead pixels (flat hardly above dark) were interpolated along their rows", dead)
-        scan.remark(f"{found.components} eigen-flats hold {found.explained:.1%} of the variance of the flats", 1)
+        if found.components:
+            scan.remark(f"{found.components} eigen-flats hold {found.explained:.1%} of the variance of the flats")
+        else:
+            scan.remark("the flats are alike but for noise and brightness: no eigen-flats")
         return made
 
     def _shares(self, scan: Scan, count: int) -> NDArray[np.float64]:
