@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tomosaxs
 from tomosaxs import InputError
 from tomosaxs_plugins.loaders import frame_files
 from tomosaxs_plugins.loaders.tomography import tomography
@@ -373,3 +374,45 @@ def test_raw_flats_of_a_legacy_scan_without_averages(tmp_path):
     source = tomography(folder)
     np.testing.assert_array_equal(companion(source, "flats")[:, 0, 0], [1, 4])
     np.testing.assert_allclose(companion(source, "flat_weights")[1], (np.arange(COUNT) + 0.5) / COUNT)
+
+
+# In lists -------------------------------------------------------------------------------------------------------------
+
+LIST = """\
+input:
+  tomo:
+    plugin: tomography
+    path: scan
+    flats: {flats}
+    angles: {{start: 0, stop: 160}}
+    exclude: {{indices: [0], angles: [[15, 45]]}}
+steps:
+  - plugin: minus_log
+"""
+
+
+def test_lists_name_folders_of_flats_by_relative_paths(tmp_path):
+    tiffs(tmp_path / "scan", "p", COUNT, 1000)
+    tiffs(tmp_path / "ff", "a", 2, 5000)
+    (tmp_path / "list.yml").write_text(LIST.format(flats="ff"))
+    planned = tomosaxs.plan(tmp_path / "list.yml")
+    data = planned.inputs[0].source.dataset
+    assert data.axis("rotation_angle").values.tolist() == [60.0, 80.0, 100.0, 120.0, 140.0, 160.0]
+    assert companion(planned.inputs[0].source, "flats")[0, 0, 0] == 5005.0
+    (tmp_path / "list.yml").write_text(LIST.format(flats="fff"))
+    with pytest.raises(tomosaxs.ListError, match=r"no file or folder 'fff' .*did you mean 'ff'"):
+        tomosaxs.check(tmp_path / "list.yml")
+    (tmp_path / "list.yml").write_text(
+        LIST.format(flats="ff").replace("    angles: {start: 0, stop: 160}\n", "    angles: ff\n")
+    )
+    with pytest.raises(tomosaxs.ListError, match=r"ff is a folder; a file is expected"):
+        tomosaxs.check(tmp_path / "list.yml")
+
+
+def test_resume_sees_that_one_of_many_images_changed(tmp_path):
+    tiffs(tmp_path / "scan", "p", 200, 1000)
+    (tmp_path / "list.yml").write_text(LIST.format(flats="null"))
+    before = tomosaxs.plan(tmp_path / "list.yml").inputs[0].key
+    assert tomosaxs.plan(tmp_path / "list.yml").inputs[0].key == before
+    tifffile.imwrite(tmp_path / "scan/p0101.tif", frame(7))
+    assert tomosaxs.plan(tmp_path / "list.yml").inputs[0].key != before
