@@ -31,8 +31,7 @@ def coarser(values):
     return np.nanmean(padded.reshape(z, 2, y, 2, x, 2), axis=(1, 3, 5))
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("compression", ["zstd", "none"])
+@pytest.mark.parametrize(("version", "compression"), [("0.4", "zstd"), ("0.5", "none")])
 @pytest.mark.parametrize(("cuts", "order"), [((), None), ((3, 5, 6), (3, 1, 0, 2))])
 def test_values_of_every_resolution(tmp_path, version, compression, cuts, order):
     save(volume(), VALUES, tmp_path, cuts, order, step=ome_zarr, version=version, compression=compression, **OPTIONS)
