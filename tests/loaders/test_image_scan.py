@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -177,6 +179,13 @@ def test_kinds_of_tiff(tmp_path, kind):
     np.testing.assert_array_equal(source.reader.read(part), EXPECTED[1:8:3][:, [0, 2, 3], 2:6])
     exclude = tomography(tmp_path / "s", angles=SPAN, exclude=[0, 8])
     np.testing.assert_array_equal(values(exclude), EXPECTED[1:8])
+
+
+def test_compressed_images_without_fabio(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fabio", None)
+    tiffs(tmp_path / "s", "p", COUNT, 1000, compression="zlib")
+    with pytest.raises(InputError, match=r"p0000\.tif is compressed .* pip install fabio"):
+        tomography(tmp_path / "s", angles=SPAN)
 
 
 def test_only_the_bytes_of_the_rows_are_read(tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ class FrameFiles:
                 return
         finally:
             os.close(descriptor)
-        values = by_fabio(path, frame)
+        values = _decoded(path, frame)
         self._fits(values.shape, values.dtype)
         out[...] = take(values, wanted.core)
 
@@ -159,6 +159,22 @@ class FrameFiles:
                 raise BrokenImage(why)
             if not direct:
                 lines[...] = values if wanted.whole else values[:, wanted.core[1]]
+
+
+def _decoded(path: Path, frame: int) -> NDArray[Any]:
+    """Return a frame that is compressed or in pieces.
+
+    Raises
+    ------
+    InputError
+        When fabio, which decodes it, is not installed.
+    """
+    try:
+        return by_fabio(path, frame)
+    except ImportError:
+        raise InputError(
+            f"{path} is compressed or of a kind that needs fabio, which is not installed: pip install fabio"
+        ) from None
 
 
 def looked_at(files: Sequence[Path], *, leave_out: frozenset[int] = frozenset(), what: str = "images") -> FrameFiles:
@@ -237,7 +253,7 @@ def _kind(path: Path, found: list[FramePlace] | None) -> tuple[tuple[int, int], 
         if dtype is not None:
             return found[0].shape, dtype.newbyteorder("="), True
     try:
-        values = by_fabio(path, 0)
+        values = _decoded(path, 0)
     except BrokenImage as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if values.ndim != 2 or values.dtype.kind not in "iuf":
