@@ -66,6 +66,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "eigen_flat_correction": [{}, {"components": 2, "air": 3, "bin": 1}],
     "extend_field": [{"centre": 3.25}, {"centre": 12.0, "ramp": 2.0}],
     "fill_missing": [{}],
+    "find_axis_by_reconstruction": [{"candidates": 9, "guess": 7.5, "size": 16, "metric": "edges"}],
     "find_double_flat_field": [
         {},
         {"sigma": 2.0, "every": 3, "average": "mean", "blocks": 2, "threshold": 0.01},

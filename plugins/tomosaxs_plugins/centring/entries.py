@@ -14,4 +14,13 @@ PLUGINS: tuple[PluginEntry, ...] = (
         kind="estimator",
         words="centre of rotation center COR axis tilt Vo correlation",
     ),
+    PluginEntry(
+        "find_axis_by_reconstruction",
+        "tomosaxs_plugins.centring.find_axis_by_reconstruction:find_axis_by_reconstruction",
+        "Find the rotation axis by reconstructing one row for forty candidates and choosing the best slice.",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+        kind="estimator",
+        words="centre of rotation center COR axis std edges entropy metric forty slices",
+    ),
 )
