@@ -7,7 +7,7 @@ from typing import Annotated
 from tomosaxs import Param, Sinograms, plugin
 from tomosaxs_plugins.stripes.batch import Array, each_sinogram
 from tomosaxs_plugins.stripes.dead import dead_columns, interpolated
-from tomosaxs_plugins.stripes.detect import stripe_weights
+from tomosaxs_plugins.stripes.detect import NARROW, stripe_weights
 from tomosaxs_plugins.stripes.ranks import levelled
 from tomosaxs_plugins.stripes.rules import Part, Threshold, Widest, check_windows
 
@@ -90,9 +90,10 @@ def remove_all_stripes(
     widest: Widest = 16,
     part: Part = 0.6,
 ) -> Sinograms:
-    """Remove stripes of all kinds: dead and fluctuating columns, then wide stripes, then narrow ones.
+    """Remove stripes of all kinds: dead and fluctuating columns, then narrow stripes, then wide ones.
 
-    `remove_dead_stripes`, `remove_large_stripes` and `remove_stripes_by_sorting`, one after the other on each sinogram.
+    `remove_dead_stripes`, `remove_stripes_by_sorting`, `remove_large_stripes` and `remove_stripes_by_sorting` again, on
+    each sinogram.
     Columns without a stripe pass unchanged.
 
     Parameters
@@ -116,8 +117,11 @@ def remove_all_stripes(
     """
 
     def one(sinogram: Array) -> Array:
-        first = interpolated(sinogram, dead_columns(sinogram, ratio, part), 1)
-        second = levelled(first, stripe_weights(first, widest, threshold, part), large_size)
-        return levelled(second, stripe_weights(second, min(4, widest), threshold, part), small_size)
+        alive = interpolated(sinogram, dead_columns(sinogram, ratio, part), 1)
+        narrow = levelled(alive, stripe_weights(alive, min(NARROW, widest), threshold, part), small_size)
+        if widest <= NARROW:
+            return narrow
+        wide = levelled(narrow, stripe_weights(narrow, widest, threshold, part), large_size)
+        return levelled(wide, stripe_weights(wide, NARROW, threshold, part), small_size)
 
     return each_sinogram(data, one)

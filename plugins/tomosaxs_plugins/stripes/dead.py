@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, median_filter
 
-from tomosaxs_plugins.stripes.detect import agreed, standing_out, strength, twice_the_axis, without_pairs
+from tomosaxs_plugins.stripes.detect import agreed, standing_out, strength
 from tomosaxs_plugins.stripes.ranks import bridged
 
 Array = NDArray[np.float32]
@@ -29,14 +29,7 @@ def dead_columns(sinogram: Array, ratio: float, part: float = 0.6) -> NDArray[np
     part : float
         In so large a part of the angles at least, 0..1.
     """
-    changes = _changes(sinogram)
-    limit = float(np.log2(ratio))
-    score = _apart(changes, part) / limit
-    if bool((np.abs(score) > 1).any()):
-        twice = twice_the_axis(sinogram)
-        if twice is not None:
-            score = without_pairs(score, _apart(changes, 0.5 * part) / limit, twice)
-    return np.abs(score) > 1
+    return np.abs(_apart(_changes(sinogram), part)) > float(np.log2(ratio))
 
 
 def interpolated(sinogram: Array, dead: NDArray[np.bool_], widen: int) -> Array:
