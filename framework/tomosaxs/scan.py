@@ -181,7 +181,8 @@ class Scan:
         core = [a for a in self.core if a in auxiliary.axes]
         part = np.transpose(part, [auxiliary.axes.index(a) for a in own + cut + core])
         head, tail = part.shape[: len(own)], part.shape[len(own) + len(cut) :]
-        alike = all(part.shape[len(own) + n] == 1 for n in range(len(cut)))  # one image serves the block: no copies
+        # where one image (the flat of one tomogram of a series) serves the whole block it is not copied for each slice
+        alike = len(core) > 1 and all(part.shape[len(own) + n] == 1 for n in range(len(cut)))
         if cut and not alike:
             picks = tuple(spans[a][1] for a in cut)
             part = part[(slice(None),) * len(own) + picks]
