@@ -14,13 +14,13 @@ from tomosaxs import Dataset, Source
 
 Floats = NDArray[np.float32]
 
-FRAMES = 7  # projections that are read whole
+FRAMES = 5  # projections that are read whole
 ROWS = 5  # rows of which a sinogram is read
 ANGLES = 361  # projections of a sinogram, at most
 FEWEST = 61  # projections of a sinogram, where every frame must be decoded whole
 SECONDS = 3.5  # for the sinograms of a scan whose frames are packed
 WIDTH = 1024  # columns of a sinogram, at most; more are binned
-BATCH_FRAMES = 3  # flats, or darks, of one batch that are read whole
+BATCH_FRAMES = 2  # flats, or darks, of one batch that are read whole
 
 
 @dataclass(eq=False)
