@@ -15,6 +15,7 @@ from tomosaxs.dataset import Axis
 from tomosaxs.errors import InputError
 from tomosaxs.plan import Node, Options, Pass, Plan, build_plan, refine
 from tomosaxs.plan.model import Narrowing
+from tomosaxs.plan.sweeps import choice_text
 from tomosaxs.process_list import CheckedList
 from tomosaxs.process_list.entries import CheckedInput, CheckedOutput, OutputEntry
 from tomosaxs.result import Result
@@ -247,6 +248,9 @@ class SliceRun(Run):
                 run_section(context, one)
                 continue
             estimate = run_estimate(context, one)
+            if one.estimator.choice:
+                told = f"for {choice_text(one.estimator.choice)}"
+                estimate = replace(estimate, messages=(told, *estimate.messages))
             context.estimates[one.estimator.label] = estimate
             if self.comm.rank == 0:
                 self._say(one.estimator.label, estimate)
