@@ -299,13 +299,17 @@ def test_measured_maps(here, shared):
 
 
 def test_the_scan_of_a_site(here, monkeypatch):
-    (here / "x1.yml").write_text("loader: tomography\nraw_root: raw\nscan: '{visit}/{number:04d}.nxs'\nenergy: 31\n")
+    (here / "x1.yml").write_text(
+        "loader: tomography\nraw_root: raw\nscan: '{visit}/{number:04d}.nxs'\nenergy: 31\noutput_root: out/{visit}\n"
+    )
     monkeypatch.setenv("TOMOSAXS_SITES", str(here))
     (here / "raw/v1").mkdir(parents=True)
     a_scan(here / "raw/v1/0012.nxs")
     said = looked("12", "--site", "x1")
     assert "31 keV" in said
-    assert "next: tomosaxs new 12 --site x1 -o 0012.yml && tomosaxs run 0012.yml" in said
+    assert "next: tomosaxs new 12 --site x1 -o 0012.yml && tomosaxs run 0012.yml\n" in said
+    said = looked("12", "--site", "x1,visit=v1")
+    assert "next: tomosaxs new 12 --site x1,visit=v1 -o 0012.yml && tomosaxs run 0012.yml -o out/v1/0012\n" in said
 
 
 def test_measured_scans(here, shared):

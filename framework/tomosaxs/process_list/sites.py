@@ -91,6 +91,13 @@ class Site:
             messages.append(f"angles taken with the opposite sign (site profile {self.name})")
         return replace(source, dataset=dataset, messages=tuple(messages))
 
+    @property
+    def results(self) -> str:
+        """The folder of results, its fields filled in; empty where there is none, or a field is not known."""
+        if not self.output_root or _fields_of(self.output_root) - set(self.fields):
+            return ""
+        return self.output_root.format_map(self.fields)
+
     def path_of(self, number: str) -> Path:
         """Return the scan with a number.
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tomosaxs import InputError, shipped_lists
+from tomosaxs import InputError, find_site, shipped_lists
 
 if TYPE_CHECKING:
     from tomosaxs_plugins.commands.look_recognise import Found
@@ -71,7 +71,9 @@ def next_command(
     for each in settings:
         parts += ["--set", each]
     name = f"{stem}.yml"
-    command, run = shlex.join([*parts, "-o", name]), shlex.join(["tomosaxs", "run", name])
+    results = find_site(site).results if site else ""
+    run_parts = ["tomosaxs", "run", name, *(["-o", f"{results}/{stem}"] if results else [])]
+    command, run = shlex.join([*parts, "-o", name]), shlex.join(run_parts)
     if found.kind == "patterns":
         return command, f"put the calibration into it, then:  {run}"
     return f"{command} && {run}", f"several processes: mpirun -n 4 tomosaxs_run {shlex.quote(name)}"
