@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tomosaxs.plan import keys
 from tomosaxs.plan.keys import backend_key, shown_values, source_digest
 from tomosaxs.plugin_files import import_file
 from tomosaxs.registry import find
@@ -52,7 +53,17 @@ def test_key_follows_a_file_that_changes_in_one_process(tmp_path: Path) -> None:
     before = source_digest(tmp_path / "own.py")
     assert source_digest(tmp_path / "own.py") == before
     write(tmp_path, {"parts/inner.py": "x = 1000"})
-    assert source_digest(tmp_path / "own.py") != before
+    after = source_digest(tmp_path / "own.py")
+    assert after != before
+    (tmp_path / "parts/inner.py").unlink()
+    assert source_digest(tmp_path / "own.py") not in (before, after)
+
+
+def test_sources_are_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Path | None] = []
+    monkeypatch.setattr(keys, "source_files", lambda path: looked.append(path) or source_files(path))
+    write(tmp_path, {"own.py": "import beside", "beside.py": "x = 1"})
+    assert len({source_digest(tmp_path / "own.py") for _ in range(3)}) == len(looked) == 1
 
 
 def test_edited_files_are_imported_again(tmp_path: Path) -> None:

@@ -84,11 +84,41 @@ def versions() -> dict[str, str]:
     return found
 
 
-@lru_cache(maxsize=256)
 def source_digest(path: Path | None) -> str:
-    """Return the key of a plugin's source file and of the files beside it that it imports; read once a plan."""
+    """Return the key of a plugin's source file and of the files beside it that it imports.
+
+    A list with a sweep asks for the same file a thousand times: as long as no file has changed size or time, what
+    they import is not looked up again.
+    """
+    known = _SOURCES.get(path)
+    if known is not None and known[0] == _states(known[0]):
+        return known[1]
     found = source_files(path)
-    return digest({str(file): key for file, key in sorted(found.items())}) if found else "no source"
+    if not found:
+        return "no source"
+    key = digest({str(file): each for file, each in sorted(found.items())})
+    _SOURCES[path] = (_states(found), key)
+    return key
+
+
+_SOURCES: dict[Path | None, tuple[dict[Path, tuple[int, int]], str]] = {}
+"""Of a plugin's source: the files it consists of with size and time of change, and the key."""
+
+
+def forget_sources() -> None:
+    """Look up anew what sources import: a file may have been added."""
+    _SOURCES.clear()
+
+
+def _states(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    found = {}
+    for file in files:
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            continue
+        found[file] = (status.st_size, status.st_mtime_ns)
+    return found
 
 
 @lru_cache(maxsize=1)
