@@ -52,7 +52,7 @@ def found_in(rows: list[Floats], angles: Floats, method: str = "auto") -> AxisEs
 
 
 @pytest.mark.parametrize("angles", [UNCLOSED, CLOSED, ODD], ids=["unclosed", "closed", "odd"])
-@pytest.mark.parametrize("axis", [14.3, 33.0, 55.6, 128.25, 147.8])
+@pytest.mark.parametrize("axis", [14.3, 55.6, 147.8])
 def test_default_method_finds_the_axis_on_either_side(angles: Floats, axis: float) -> None:
     """2 % noise of the largest value, an overlap of 9 to 70 % of the width."""
     found = found_in(scan(angles, axis), angles)
@@ -101,8 +101,8 @@ def test_rings_and_a_drifting_pedestal_do_not_hide_the_axis() -> None:
 
 
 def test_empty_rows_have_no_vote_and_noise_is_no_extended_field() -> None:
-    noise = [0.03 * np.random.default_rng(i).standard_normal((360, COLUMNS)) for i in range(8)]
-    found = found_in([*noise[:5], *scan(UNCLOSED, 31.4, rows=2), *noise[5:]], UNCLOSED)
+    noise = [0.03 * np.random.default_rng(i).standard_normal((360, COLUMNS)) for i in range(4)]
+    found = found_in([*noise[:2], *scan(UNCLOSED, 31.4, rows=2), *noise[2:]], UNCLOSED)
     assert found.axis == pytest.approx(31.4, abs=0.1)
     assert found.confidence >= STOP
     nothing = found_in(noise, UNCLOSED)
@@ -123,7 +123,7 @@ def test_overlap_method_and_its_limits() -> None:
     assert not limited.overlap.evidence > 4.0
 
 
-@pytest.mark.parametrize("axis", [40.3, 120.1])
+@pytest.mark.parametrize("axis", [40.3])
 def test_beside_other_software(axis: float) -> None:
     """N. T. Vo's search of algotom compares the overlap in steps; nabu's correlates one pair of projections."""
     calculation = pytest.importorskip("algotom.prep.calculation", reason="algotom is not installed")

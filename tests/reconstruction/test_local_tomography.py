@@ -61,7 +61,7 @@ def errors(volume: Floats, phantom: Phantom, radius: float) -> tuple[float, floa
     )
 
 
-@pytest.mark.parametrize("field", [0.9, 0.6, 0.4])
+@pytest.mark.parametrize("field", [0.6, 0.4])
 @pytest.mark.parametrize("kind", ["round", "elliptic", "aside"])
 def test_cylinder_padding_gives_values_within_two_per_cent_and_no_cupping(kind: str, field: float) -> None:
     radius = COLUMNS / field / 2
