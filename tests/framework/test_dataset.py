@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tomosaxs import ArrayReader, Auxiliary, Axis, CroppedReader, Dataset, InputError, Quantity, Scan, Source
@@ -30,6 +30,7 @@ selections = st.one_of(
 
 
 @given(st.builds(slice, st.integers(0, 12), st.integers(0, 12), st.integers(1, 4)), selections)
+@settings(deadline=None)
 def test_composed_selection_equals_selecting_twice(first, second):
     data = np.arange(12)
     once = data[first]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tomosaxs import Axis, Dataset, InputError
@@ -73,6 +73,7 @@ words = st.builds("{}{}{}".format, st.sampled_from(["begin", "mid", "end"]), st.
 
 
 @given(first=st.integers(0, 40) | words, last=st.integers(0, 40) | words, size=st.integers(1, 30))
+@settings(deadline=None)
 def test_a_crop_is_inside_and_not_empty_or_refused(first, last, size):
     dataset = Dataset((Axis("x", size),), np.dtype(np.float32))
     try:

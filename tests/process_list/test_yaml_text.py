@@ -78,6 +78,7 @@ documents = st.recursive(
 
 
 @given(documents)
+@settings(deadline=None)
 def test_json_texts_read_as_they_were_written(document):
     """JSON is YAML: what json writes, with its own quoting, must come back with the same types."""
     faults = Faults(None)
