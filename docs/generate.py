@@ -294,8 +294,8 @@ def _described(name: str, value: Any) -> list[str]:
 
 _ALIASES = {
     "InputFile": "Type of a parameter that is a file: relative to the list, must exist, its content counts for resume.",
-    "InputPath": "Type of a parameter that is a file or a folder of files: relative to the list, must exist, its content "
-    "counts for resume.",
+    "InputPath": "Type of a parameter that is a file or a folder of files: relative to the list, must exist, its "
+    "content counts for resume.",
     "Selection": "Part of one axis: a slice with a positive step, or increasing indices.",
     "hookimpl": "Marks a function of an index module as the implementation of a [hook](hooks.md).",
 }
