@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from tomosaxs.parameters import Parameter, Parameters, parameter
 from tomosaxs.patterns import Pattern
-from tomosaxs.plugin import ATTRIBUTE, Kind, PluginError, PluginSpec
+from tomosaxs.plugin import ATTRIBUTE, OWN_KEYS, Kind, PluginError, PluginSpec
 from tomosaxs.scan import Scan
 
 
@@ -73,6 +73,12 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
             raise PluginError(
                 f"positional argument {arg.name!r} must have a pattern type (Projections, Sinograms, ...) "
                 "or be a Scan; parameters are keyword-only (put them after a *)"
+            )
+    for each in declared:
+        if each.name in OWN_KEYS[kind]:
+            raise PluginError(
+                f"a parameter cannot be called {each.name!r}: in a list, {', '.join(OWN_KEYS[kind])} are the "
+                f"{'input' if kind == 'loader' else kind}'s own keys"
             )
     absent = options.get("absent", "")
     if absent and absent not in [each.name for each in declared]:

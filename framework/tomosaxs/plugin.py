@@ -14,6 +14,12 @@ from tomosaxs.parameters import Parameters
 from tomosaxs.patterns import Pattern
 
 Kind: TypeAlias = Literal["step", "estimator", "loader", "saver"]
+INPUT_KEYS = ("plugin", "path", "crop", "bin")
+STEP_KEYS = ("plugin", "name", "on", "to", "save", "active")
+OWN_KEYS: Mapping[Kind, tuple[str, ...]] = {
+    "step": STEP_KEYS, "estimator": STEP_KEYS, "loader": INPUT_KEYS, "saver": ("plugin",),
+}  # fmt: skip
+"""Keys of every entry of a list, which can not be parameters of the plugin."""
 F = TypeVar("F", bound=Callable[..., Any])
 ESTIMATE_FIELDS = ("value", "uncertainty", "confidence", "units")
 """What lists may refer to of every estimate, ``${axis.uncertainty}``."""

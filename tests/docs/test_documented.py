@@ -16,8 +16,8 @@ from tomosaxs.cli.commands import tomosaxs as command_group
 from tomosaxs.demo import DEMOS
 from tomosaxs.entries import load_target
 from tomosaxs.hookspecs import HookSpecs
+from tomosaxs.plugin import INPUT_KEYS, STEP_KEYS
 from tomosaxs.process_list.build import TOP_KEYS
-from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
 
 sys.path.insert(0, str(Path(__file__).parent))
 import docs_pages as pages

@@ -112,6 +112,11 @@ def no_docstring(data: Projections) -> Projections:
     return data
 
 
+def own_key(data: Projections, *, name: str = "") -> Projections:
+    """Doc."""
+    return data
+
+
 def not_a_pattern(data: Projections) -> np.ndarray:
     """Doc."""
     return data
@@ -125,6 +130,7 @@ def not_a_pattern(data: Projections) -> np.ndarray:
         (no_dataset, "takes no dataset"),
         (several_names, "declares every argument by name"),
         (no_docstring, "no docstring"),
+        (own_key, "cannot be called 'name': in a list, plugin, name, on, to, save, active are the step's own keys"),
         (not_a_pattern, "must be a pattern type"),
     ],
 )

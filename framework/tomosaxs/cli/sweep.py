@@ -129,9 +129,9 @@ def _told(sliced: SlicePlan, count: int) -> list[str]:
 def as_sweeps(process_list: Path, settings: Sequence[str]) -> list[str]:
     """Return the settings with every list or range of a step's parameter as a sweep."""
     from tomosaxs.errors import ListError
+    from tomosaxs.plugin import STEP_KEYS
     from tomosaxs.process_list.settings import Targets
     from tomosaxs.process_list.tree import Faults, Keyed, Listed
-    from tomosaxs.process_list.values import STEP_KEYS
     from tomosaxs.process_list.yaml_text import load
 
     try:

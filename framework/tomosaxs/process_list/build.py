@@ -8,12 +8,13 @@ from typing import Any
 
 from tomosaxs.binned import check_bin
 from tomosaxs.errors import did_you_mean
+from tomosaxs.plugin import INPUT_KEYS
 from tomosaxs.process_list.crop import check_crop
 from tomosaxs.process_list.entries import InputEntry, OutputEntry, ProcessList
 from tomosaxs.process_list.settings import Roots, apply_inputs, apply_settings
 from tomosaxs.process_list.steps import StepReader
 from tomosaxs.process_list.tree import Faults, Keyed, Listed, Place, kind_of, plain, shown
-from tomosaxs.process_list.values import INPUT_KEYS, Values, parameters_of, places_of
+from tomosaxs.process_list.values import Values, parameters_of, places_of
 from tomosaxs.process_list.variables import NAME, Expander, read_variables
 
 VERSIONS = (1,)

@@ -9,7 +9,7 @@ from typing import Any
 from tomosaxs import registry
 from tomosaxs.errors import InputError, ListError, Problem, TomosaxsError, did_you_mean
 from tomosaxs.parameters import Parameter, check_value
-from tomosaxs.plugin import PluginSpec
+from tomosaxs.plugin import INPUT_KEYS, STEP_KEYS, PluginSpec
 from tomosaxs.process_list.datasets import Datasets
 from tomosaxs.process_list.entries import (
     CheckedInput,
@@ -26,7 +26,6 @@ from tomosaxs.process_list.files import is_pattern, named, resolve_files
 from tomosaxs.process_list.references import Estimates
 from tomosaxs.process_list.sites import Site, find_site
 from tomosaxs.process_list.tree import Faults, Place, Unread
-from tomosaxs.process_list.values import INPUT_KEYS, STEP_KEYS
 
 _BELONGS = {
     "loader": "a loader; it belongs under input:",

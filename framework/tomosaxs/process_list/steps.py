@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from tomosaxs.plugin import STEP_KEYS
 from tomosaxs.process_list.entries import Reference, StepEntry
 from tomosaxs.process_list.ranges import swept_values
 from tomosaxs.process_list.tree import Faults, Keyed, Listed, Place, short_plugin, shown, step_where
-from tomosaxs.process_list.values import STEP_KEYS, Values, parameters_of, places_of
+from tomosaxs.process_list.values import Values, parameters_of, places_of
 from tomosaxs.process_list.variables import NAME, as_reference
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tomosaxs.errors import did_you_mean
+from tomosaxs.plugin import STEP_KEYS
 from tomosaxs.process_list.tree import Faults, Keyed, Listed, key_places, plain, shown
 from tomosaxs.process_list.variables import NAME, Expander
-
-INPUT_KEYS = ("plugin", "path", "crop", "bin")
-STEP_KEYS = ("plugin", "name", "on", "to", "save", "active")
 
 
 def places_of(mapping: Keyed) -> tuple[dict[str, int], dict[str, str]]:
