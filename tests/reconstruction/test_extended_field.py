@@ -18,7 +18,7 @@ from tomosaxs_plugins.reconstruction.extended import (
     full_turn_factor,
     opposite_views,
 )
-from tomosaxs_plugins.reconstruction.extended_axes import wide_columns
+from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, wide_columns
 from tomosaxs_plugins.reconstruction.merge import merge_opposite
 
 Floats = NDArray[np.float32]
@@ -214,6 +214,41 @@ def test_what_cannot_be_extended_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         run_plugin(name, source(angles, 24.0), {"centre": centre})
+
+
+def wide_source(made: Floats, angles: NDArray[np.float64], centre: float, **metadata: Quantity | str) -> Source:
+    """Return sinograms that a step has widened, (1, angles, wide), as what reconstruct is given."""
+    axes = (
+        Axis("rotation_angle", len(angles), angles, "deg"),
+        Axis("detector_y", 1),
+        wide_columns(Axis("detector_x", COLUMNS), centre),
+    )
+    dataset = Dataset(axes, np.dtype(np.float32), metadata=metadata, label="attenuation")
+    return Source(dataset, ArrayReader(made.transpose(1, 0, 2)))
+
+
+@pytest.mark.parametrize("spoiled", [np.arange(7, 600, 20), np.arange(40, 42), np.array([0, 299, 300, 599])])
+def test_excluded_projections_of_an_extended_field(spoiled: NDArray[np.intp]) -> None:
+    """One of two opposite views left out: its neighbours stand for it, not the view that sees the other half."""
+    full_turn = {FULL_TURN: Quantity(360.0, "deg")}
+    made = extend(sinogram(EVEN, COLUMNS, 24.0), 24.0)
+    made[:, spoiled] = 7.0
+    options = {"centre": 24.0, "backend": "tomosaxs"}
+    found = run_plugin("reconstruct", wide_source(made, EVEN, 24.0, **full_turn), {**options, "exclude": spoiled})[0]
+    rest = np.setdiff1d(np.arange(600), spoiled)
+    never = run_plugin("reconstruct", wide_source(made[:, rest], EVEN[rest], 24.0, **full_turn), options)[0]
+    np.testing.assert_array_equal(found, never)
+    full = full_slice(EVEN, 24.0)
+    r, inside = radius(len(full))
+    assert np.std((found[0] - full)[r < 0.99 * REACH]) <= 0.005 * RANGE
+    assert found[0][inside].mean() == pytest.approx(BODY, rel=1e-3)
+
+
+def test_merged_projections_cannot_be_left_out() -> None:
+    made = wide_source(extend(sinogram(EVEN, COLUMNS, 24.0), 24.0), EVEN, 24.0, **{MERGED: "opposite views"})
+    with pytest.raises(InputError, match="exclude: of the input"):
+        run_plugin("reconstruct", made, {"centre": 24.0, "exclude": [400]})
+    assert run_plugin("reconstruct", made, {"centre": 24.0, "exclude": []})[0].shape == (1, 207, 207)
 
 
 def test_against_algotom() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tomosaxs import Dataset, Output, Param, Scan, Sinograms, plugin
 from tomosaxs_plugins.reconstruction.extended import opposite_views
-from tomosaxs_plugins.reconstruction.extended_axes import axis_column, check_turn, columns_of, wide_columns
+from tomosaxs_plugins.reconstruction.extended_axes import MERGED, axis_column, check_turn, columns_of, wide_columns
 
 
 def _check(data: Dataset, *, centre: float | None, **rest: Any) -> None:
@@ -20,7 +20,8 @@ def _check(data: Dataset, *, centre: float | None, **rest: Any) -> None:
 def _shape(data: Dataset, *, centre: float | None, **rest: Any) -> Output:
     angles = data.axis("rotation_angle")
     kept = opposite_views(np.asarray(angles.values)).kept
-    return Output((angles.select(kept), wide_columns(columns_of(data), centre)), "float32", data.label, data.units)
+    axes = (angles.select(kept), wide_columns(columns_of(data), centre))
+    return Output(axes, "float32", data.label, data.units, metadata={MERGED: "opposite views of a full turn"})
 
 
 @plugin(shape=_shape, check=_check, cite=("10.1364/OE.418448",))

@@ -12,6 +12,8 @@ from tomosaxs_plugins.reconstruction.extended import extended_range, opposite_vi
 
 FULL_TURN = "view_period"
 """Metadata of weighted sinograms of an extended field: after how many degrees a view sees the same again."""
+MERGED = "merged_views"
+"""Metadata of sinograms of half a turn that opposite views were merged to."""
 
 _ASIDE = 0.1  # of the width: an axis further than this from the middle makes one ask whether the field is extended
 

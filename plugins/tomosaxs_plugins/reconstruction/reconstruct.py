@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs import (
     Dataset,
@@ -23,7 +23,7 @@ from tomosaxs import convert as convert_units
 from tomosaxs_plugins.reconstruction.angles import coverage_warning
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
 from tomosaxs_plugins.reconstruction.extended import full_turn_factor
-from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, columns_of, half_slice_warning
+from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
 
@@ -49,6 +49,7 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
         raise InputError("the rotation angles are not known; give them in the input")
     if angles.size < 2:
         raise InputError(f"{angles.size} projection is too few to reconstruct from")
+    _refuse_merged(data, parameters["exclude"])
     kept_angles(angles, parameters["exclude"])
     if len(np.unique(np.diff(columns.index))) > 1:
         raise InputError(f"the crop of {columns.name} leaves columns out in between: take a range with one step")
@@ -90,6 +91,16 @@ def _refuse_weighted(data: Dataset, name: str, algorithm: str, padding: str) -> 
             "the weighted sinograms of extend_field show no cylinder to go on with: use convert_360_to_180 in its "
             "place",
             parameter="padding",
+        )
+
+
+def _refuse_merged(data: Dataset, exclude: ArrayLike | None) -> None:
+    """Refuse to leave projections out of sinograms that hold each of them merged with others."""
+    if MERGED in data.metadata and exclude is not None and np.size(exclude):
+        raise InputError(
+            "convert_360_to_180 merged opposite projections, which cannot be left out after it: use extend_field in "
+            "its place, or exclude: of the input",
+            parameter="exclude",
         )
 
 
@@ -210,6 +221,7 @@ def reconstruct(
         raise InputError(
             f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
         )
+    _refuse_merged(scan.dataset, exclude)
     kept, angles = kept_angles(scan.axis("rotation_angle"), exclude), scan.angles
     if kept is not None:
         data, angles = data[:, kept], angles[kept]
