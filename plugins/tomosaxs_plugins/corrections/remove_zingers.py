@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, Param, Projections, Scan, Sinograms, plugin
+from tomosaxs import Dataset, Param, Projections, Scan, Sinograms, Source, plugin
 from tomosaxs_plugins.corrections.open_beam import check_threshold, dark_and_span
 from tomosaxs_plugins.corrections.zingers import replace_zingers
 
@@ -26,7 +26,19 @@ def _check(data: Dataset, *, absolute: float | None, **_: Any) -> None:
     check_threshold(data, absolute)
 
 
-@plugin(check=_check, memory=3.0)
+def _look(data: Dataset, source: Source | None, *, size: int, **_: Any) -> list[str]:
+    """Warn where a crop leaves too few rows to compare with: zingers of several pixels then stay."""
+    rows = data.axis("detector_y" if "detector_y" in data.names else "y")
+    needed = 3 if size <= 4 else 5
+    if rows.size >= needed or rows.full_size < needed:
+        return []
+    return [
+        f"{rows.size} of {rows.full_size} rows: zingers are compared with the rows above and below, and some will stay; "
+        f"crop {needed} rows or more, or use remove_zingers_in_sinograms"
+    ]
+
+
+@plugin(check=_check, look=_look, memory=3.0)
 @dataclass
 class RemoveZingers:
     """Replace zingers, isolated bright pixels of a projection, by the median of their neighbourhood.
@@ -71,7 +83,7 @@ class RemoveZingers:
             data, self.threshold if self.absolute is None else self.absolute,
             relative=self.relative, size=self.size, outliers=self.outliers, dark=dark, span=span,
         )  # fmt: skip
-        if number:
+        if number.any():
             scan.remark("{count} zingers were replaced", number)
         return out
 
@@ -113,6 +125,6 @@ def remove_zingers_in_sinograms(
         data, threshold if absolute is None else absolute,
         relative=relative, size=size, outliers=outliers, dark=dark, span=span,
     )  # fmt: skip
-    if number:
+    if number.any():
         scan.remark("{count} zingers were replaced", number)
     return out
