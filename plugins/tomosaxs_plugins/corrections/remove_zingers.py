@@ -33,7 +33,7 @@ def _look(data: Dataset, source: Source | None, *, size: int, **_: Any) -> list[
     if rows.size >= needed or rows.full_size < needed:
         return []
     return [
-        f"{rows.size} of {rows.full_size} rows: zingers are compared with the rows above and below, and some will stay; "
+        f"{rows.size} of {rows.full_size} rows: zingers are compared with rows above and below, and some will stay; "
         f"crop {needed} rows or more, or use remove_zingers_in_sinograms"
     ]
 
