@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tomosaxs.cli.catalogue import shipped_lists
     from tomosaxs.dataset import (
         ArrayReader,
         Auxiliary,
@@ -51,10 +50,11 @@ if TYPE_CHECKING:
     from tomosaxs.runner.growing import GrowingResult
     from tomosaxs.runner.growing_rows import FileRows
     from tomosaxs.scan import Scan
+    from tomosaxs.shipped import shipped_lists
     from tomosaxs.units import convert
 
 _HOMES = {
-    "cli.catalogue": ("shipped_lists",),
+    "shipped": ("shipped_lists",),
     "dataset": (
         "ArrayReader", "Auxiliary", "Axis", "CroppedReader", "Dataset", "Quantity", "Reader", "Selection",
         "Source",

@@ -52,7 +52,7 @@ output:
 
 def _shipped(name: str, what: str) -> str:
     """Return a ready-made list as the list of a demonstration."""
-    from tomosaxs.cli.catalogue import shipped_lists
+    from tomosaxs.shipped import shipped_lists
 
     return f"{_OWN}: {what}.\n{shipped_lists()[name].read_text()}"
 

@@ -131,7 +131,7 @@ def test_everything_is_listed(installed: Installed, tmp_path: Path) -> None:
 
 
 def test_a_shipped_list_runs_from_an_empty_folder(installed: Installed, tmp_path: Path, small_scan: Path) -> None:
-    find = "from tomosaxs.cli.catalogue import shipped_lists; print(shipped_lists()['tomography_fbp'])"
+    find = "from tomosaxs.shipped import shipped_lists; print(shipped_lists()['tomography_fbp'])"
     process_list = installed([*installed.python, "-c", find], tmp_path).strip()
     settings = ["--set", "axis.value=15.5", "-o", "out"]
     installed([*installed.tomosaxs_run, process_list, "--input", str(small_scan), *settings], tmp_path)

@@ -20,7 +20,7 @@ from packaging_help import ROOT, clean_environment
 import tomosaxs
 import tomosaxs.testing
 from tomosaxs import registry
-from tomosaxs.cli.catalogue import shipped_lists
+from tomosaxs.shipped import shipped_lists
 
 PLUGINS = ROOT / "plugins" / "tomosaxs_plugins"
 FRAMEWORK = ROOT / "framework" / "tomosaxs"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tomosaxs
-from tomosaxs.cli.catalogue import shipped_lists
+from tomosaxs.shipped import shipped_lists
 from tomosaxs.testing import Defects, ScanSettings, micro_ct_scan, packing
 
 SETTINGS = ScanSettings(projections=241, rows=6, columns=192, closed=True, centre=98.3, subsample=2)

@@ -9,18 +9,7 @@ from pathlib import Path
 import click
 
 from tomosaxs.errors import InputError, did_you_mean
-
-
-def shipped_lists() -> dict[str, Path]:
-    """Return the ready-made process lists by name."""
-    import importlib.util
-
-    spec = importlib.util.find_spec("tomosaxs.process_lists")
-    if spec is not None and spec.origin:
-        folder = Path(spec.origin).parent
-    else:  # a bare checkout
-        folder = Path(__file__).resolve().parents[3] / "process_lists"
-    return {path.stem: path for path in sorted(folder.glob("*.yml"))}
+from tomosaxs.shipped import shipped_lists
 
 
 def _title(path: Path) -> str:
