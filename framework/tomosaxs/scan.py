@@ -39,6 +39,8 @@ class Scan:
         a step that declares ``uncertainty=True`` gets them.
     names : tuple of str
         Names in the list of the datasets that the step reads.
+    own : slice
+        Slices that belong to the block; those around them (a halo) belong to other blocks, which count them.
     """
 
     dataset: Dataset
@@ -52,6 +54,7 @@ class Scan:
     remarks: dict[str, int] = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
     kept: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    own: slice = field(default_factory=lambda: slice(None))
 
     @classmethod
     def whole(cls, dataset: Dataset, core: Sequence[str]) -> Scan:
@@ -208,16 +211,26 @@ class Scan:
             raise InputError(f"the data came without {name!r} (in {units}){did_you_mean(name, have)}")
         return default
 
-    def note(self, text: str, count: int = 1) -> None:
+    def note(self, text: str, count: int | NDArray[Any] = 1) -> None:
         """Warn the user of something, in log and report; equal texts are counted together.
 
-        ``{count}`` in the text stands for the sum of the counts over all blocks and ranks.
+        ``{count}`` in the text stands for the sum of the counts over all blocks and ranks. Give (n,) counts, one a
+        slice, where a later step may need neighbouring slices: every slice is then counted once, by the block that it
+        belongs to, so that the message is the same for any blocks and ranks.
         """
-        self.notes[text] = self.notes.get(text, 0) + int(count)
+        self.notes[text] = self.notes.get(text, 0) + self._counted(count)
 
-    def remark(self, text: str, count: int = 1) -> None:
+    def remark(self, text: str, count: int | NDArray[Any] = 1) -> None:
         """Tell the user something that is as it should be; otherwise as `note`."""
-        self.remarks[text] = self.remarks.get(text, 0) + int(count)
+        self.remarks[text] = self.remarks.get(text, 0) + self._counted(count)
+
+    def _counted(self, count: int | NDArray[Any]) -> int:
+        if np.ndim(count) == 0:
+            return int(count)
+        counts = np.asarray(count)
+        if counts.shape != self.index.shape:
+            raise ValueError(f"counts of shape {counts.shape} are not one for each of {len(self.index)} slices")
+        return int(counts[self.own].sum())
 
     def keep(self, name: str, array: NDArray[Any]) -> None:
         """Keep an array with the record of the step in the result, for instance the mask that was used.

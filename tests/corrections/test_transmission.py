@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import tomosaxs
 from tomosaxs import InputError, Rows, Scan, Sinograms, plugin
-from tomosaxs.testing import example_source, run_plugin
+from tomosaxs.testing import Defects, ScanSettings, example_source, micro_ct_scan, run_plugin, smooth_phantom
 from tomosaxs_plugins.corrections.dark_flat_correction import dark_flat_correction
 from tomosaxs_plugins.corrections.kernels import fill_dead, minus_logarithm, transmission
 from tomosaxs_plugins.corrections.minus_log import minus_log
@@ -132,6 +135,40 @@ def test_minus_log_raises_what_noise_made_impossible():
     assert np.allclose(made[0, :4], [-np.log(1e-4)] * 3 + [np.log(2)])
     assert np.isnan(made[0, 4])
     source = example_source("Rows")
-    scan = Scan.whole(source.dataset, ("detector_y", "detector_x"))
+    whole = Scan.whole(source.dataset, ("detector_y", "detector_x"))
+    scan = replace(whole, index=whole.index[:1])
     minus_log(np.array([[[-1.0, 0.5]]]), scan, minimum=1e-3)
     assert scan.notes == {"{count} transmissions below 0.001 were raised to it": 1}
+
+
+ORDER = """
+input:
+  tomo: {{plugin: tomography, path: {path}}}
+steps:
+{steps}
+output: {{plugin: nexus}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("dark_flat_correction minus_log minus_log reconstruct", "a second logarithm"),
+        ("dark_flat_correction reconstruct minus_log", "before reconstruct"),
+    ],
+)
+def test_the_logarithm_in_a_wrong_place_is_refused(tmp_path, steps, message) -> None:
+    scan = tmp_path / "scan.nxs"
+    micro_ct_scan(scan, smooth_phantom(16, 2), ScanSettings(projections=12, rows=2, columns=16), Defects.none())
+    text = ORDER.format(path=scan, steps="\n".join(f"  - plugin: {name}" for name in steps.split()))
+    with pytest.raises(InputError, match=message):
+        tomosaxs.plan(text)
+
+
+def test_the_logarithm_of_counts_is_warned_of(tmp_path) -> None:
+    scan = tmp_path / "scan.nxs"
+    micro_ct_scan(scan, smooth_phantom(16, 2), ScanSettings(projections=12, rows=2, columns=16), Defects.none())
+    [warning] = tomosaxs.plan(ORDER.format(path=scan, steps="  - plugin: minus_log")).warnings
+    assert "put dark_flat_correction before it" in warning
+    right = "  - plugin: dark_flat_correction\n  - plugin: minus_log"
+    assert not tomosaxs.plan(ORDER.format(path=scan, steps=right)).warnings

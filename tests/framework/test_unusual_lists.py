@@ -44,6 +44,13 @@ def smooth(data: Projections, *, size: Annotated[int, Param("window", ge=1)] = 3
     return np.stack([part.mean(axis=0) for part in near])
 
 @plugin
+def raise_lowest(data: Projections, scan: Scan) -> Projections:
+    "Tell what is raised, frame by frame."
+    scan.note("{count} values were raised", np.count_nonzero(data < 0.5, axis=(1, 2)))
+    scan.remark("{count} frames were full", (data < 0.5).all(axis=(1, 2)))
+    return np.maximum(data, 0.5)
+
+@plugin
 def subtract(first: Projections, second: Projections) -> Projections:
     "Difference."
     return first - second
@@ -156,6 +163,14 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 def test_swept_window_has_the_neighbours_of_its_largest_value(run: Callable[..., Result]) -> None:
     whole = np.array(run("a", "smooth, size: {sweep: [3, 9]}").data)
     assert np.array_equal(run("a", "smooth, size: {sweep: [3, 9]}", block=2).data, whole)
+
+
+@pytest.mark.parametrize("block", [1, 5, None])
+def test_slices_that_only_stand_beside_a_block_are_not_counted(run: Callable[..., Result], block: int | None) -> None:
+    result = run("a", "raise_lowest", "smooth", "raise_lowest, name: again", block=block)
+    first = f"raise_lowest: {np.count_nonzero(values_of('a') < 0.5)} values were raised"
+    assert first in result.messages
+    assert result.remarks == []
 
 
 def test_swept_values_are_resolved_one_by_one(run: Callable[..., Result]) -> None:

@@ -46,8 +46,9 @@ def run_step(
     blocks: Sequence[Block],
     low: int,
     caches: dict[Node, dict[Any, Any]],
+    own: tuple[int, int] | None = None,
 ) -> list[Block]:
-    """Run a step on the slices that start at `low`.
+    """Run a step on the slices that start at `low`; those of the block itself are `own`, the others its halo.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def run_step(
     _call_hooks(context, step, block_name, "before_step", block=(low, high))
     start = time.perf_counter()
     try:
-        results = _call(context, one, step, parameters_of(context, step), blocks, low, caches)
+        results = _call(context, one, step, parameters_of(context, step), blocks, low, caches, own)
     except Stop:
         raise
     except MemoryError as error:
@@ -90,17 +91,18 @@ def _call(
     blocks: Sequence[Block],
     low: int,
     caches: dict[Node, dict[Any, Any]],
+    own: tuple[int, int] | None,
 ) -> list[Block]:
     """Call a plugin; on a GPU that runs out of memory, once more with the block in two halves."""
     half = len(blocks[0]) // 2
     try:
-        return _one_call(context, one, step, values, blocks, low, caches)
+        return _one_call(context, one, step, values, blocks, low, caches, own)
     except Exception as error:
         if not (step.spec.gpu and half and not step.halo[1] and is_out_of_memory(error)):
             raise
     free_memory(step.spec.array)
     parts = [
-        _one_call(context, one, step, values, [block[cut] for block in blocks], low + (cut.start or 0), caches)
+        _one_call(context, one, step, values, [block[cut] for block in blocks], low + (cut.start or 0), caches, own)
         for cut in (slice(half), slice(half, None))
     ]
     return [np.concatenate([from_device(piece) for piece in pieces]) for pieces in zip(*parts, strict=True)]
@@ -114,6 +116,7 @@ def _one_call(
     blocks: Sequence[Block],
     low: int,
     caches: dict[Node, dict[Any, Any]],
+    own: tuple[int, int] | None,
 ) -> list[Block]:
     target = target_of(context, step, values)
     arguments = {} if step.spec.stateful else values
@@ -130,6 +133,8 @@ def _one_call(
         index = np.arange(low, low + len(blocks[0]), dtype=np.intp)
         scan = scan_of(context, one, step, index, core or rest, caches)
         scan.uncertainties = _uncertainties(one, step, blocks)
+        if own is not None:
+            scan.own = slice(max(own[0] - low, 0), max(own[1] - low, 0))
         arguments = {**arguments, step.spec.wants_scan: scan}
     if step.spec.gpu:
         ready = [to_device(block, step.spec.array, context.comm) for block in ready]

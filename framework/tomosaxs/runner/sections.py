@@ -68,7 +68,7 @@ class PassRunner:
             start = inputs[0][1]
             if following is not None and number == self.all_read:
                 self.ahead.announce(*self._with_halo(*following))
-            outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches)
+            outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches, (low, high))
             for position, node in enumerate(step.made):
                 pieces[node] = self._shrink(step, (outputs[position], start))
                 if node in one.stores:

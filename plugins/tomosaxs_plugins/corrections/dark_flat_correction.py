@@ -79,7 +79,7 @@ def dark_flat_correction(
     row = 1 + next(number for number, name in enumerate(scan.core) if name in ("detector_x", "x"))
     fill = dead_pixels == "interpolate"
     corrected, dead = transmission(data, darks.mean(axis=0), flats, weights, row, dead_below, fill)
-    if dead:
+    if dead.any():
         done = "interpolated along their rows" if fill else "set to transmission 1"
         scan.note(f"{{count}} values at dead pixels (flat hardly above dark) were {done}", dead)
     if monitor:

@@ -127,7 +127,7 @@ class EigenFlatCorrection:
             weights[:, number] = [level, *(level * fitted), 1.0]
         flats = np.concatenate([found.images, dark[None]])[:, None]
         made, dead = transmission(data, dark[None], flats, weights[:, :, None, None], -1, self.dead_below)
-        if dead:
+        if dead.any():
             scan.note("{count} values at dead pixels (flat hardly above dark) were interpolated along their rows", dead)
         if found.components:
             scan.remark(f"{found.components} eigen-flats hold {found.explained:.1%} of the variance of the flats")

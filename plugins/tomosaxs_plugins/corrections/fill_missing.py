@@ -58,7 +58,7 @@ def fill_missing(
     """
     out = np.empty(data.shape, dtype=np.float32)
     angles = scan.angles
-    filled = 0
+    filled = np.zeros(len(data), dtype=np.intp)
     for number, sinogram in enumerate(data):
         missing = int(np.count_nonzero(~np.isfinite(sinogram)))
         if missing > most * sinogram.size:
@@ -67,7 +67,7 @@ def fill_missing(
                 f"most: {most:g} allows; crop it away, or allow more"
             )
         out[number] = fill_sinogram(sinogram, angles) if missing else sinogram
-        filled += missing
-    if filled:
+        filled[number] = missing
+    if filled.any():
         scan.note("{count} points that were not measured are interpolated", filled)
     return out

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Counts = NDArray[np.intp]
 
 
 def transmission(
@@ -19,7 +20,7 @@ def transmission(
     row_axis: int = -1,
     dead_below: float = 0.01,
     fill: bool = True,
-) -> tuple[Array, int]:
+) -> tuple[Array, Counts]:
     """Return (counts - dark) / (flat - dark) with the flat interpolated between groups of flats.
 
     Parameters
@@ -42,8 +43,8 @@ def transmission(
     Returns
     -------
     transmission : float32 array, shape of `counts`
-    dead : int
-        Number of values at dead pixels.
+    dead : (n,) int array
+        Number of values at dead pixels of every slice.
     """
     data = np.ascontiguousarray(counts, dtype=np.float32)
     dark = np.asarray(dark, dtype=np.float32)
@@ -51,7 +52,7 @@ def transmission(
     weights = np.asarray(weights, dtype=np.float32)
     row = row_axis % data.ndim - 1
     out = np.empty_like(data)
-    dead = 0
+    dead = np.zeros(len(data), dtype=np.intp)
     for number in range(len(data)):  # slice by slice: temporaries stay in cache
         one, black = data[number], dark[min(number, len(dark) - 1)]
         span = _interpolated(flats, weights, number) - black
@@ -60,7 +61,7 @@ def transmission(
         if bool(bad.any()):
             bad = np.broadcast_to(bad, one.shape)
             numexpr.evaluate("where(bad, 1, (one - black) / span)", out=out[number], casting="same_kind")
-            dead += fill_dead(out[number], bad, row) if fill else int(np.count_nonzero(bad))
+            dead[number] = fill_dead(out[number], bad, row) if fill else int(np.count_nonzero(bad))
         else:
             numexpr.evaluate("(one - black) / span", out=out[number], casting="same_kind")
     return out, dead
@@ -103,13 +104,20 @@ def _interpolated(flats: Array, weights: Array, number: int) -> Array:
     return result
 
 
-def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0) -> tuple[Array, int]:
-    """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values were raised."""
+def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0) -> tuple[Array, Counts]:
+    """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values of each slice were."""
     data = np.ascontiguousarray(signal, dtype=np.float32)
     if open_beam != 1.0:
         data = data / np.float32(open_beam)
     lowest = np.float32(minimum)
-    raised = int(np.count_nonzero(data < lowest))
+    raised = counts_of(data < lowest)
     out = np.empty_like(data)
     numexpr.evaluate("-log(where(data < lowest, lowest, data))", out=out, casting="same_kind")
     return out, raised
+
+
+def counts_of(where: NDArray[np.bool_]) -> Counts:
+    """Return how many values of every slice, (n,), are True; fast where none is."""
+    if not where.any():
+        return np.zeros(len(where), dtype=np.intp)
+    return np.array([np.count_nonzero(one) for one in where], dtype=np.intp)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from tomosaxs import Dataset, Output, Param, Pointwise, Scan, plugin
+from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, Source, plugin
 from tomosaxs_plugins.corrections.kernels import minus_logarithm
 
 
@@ -12,7 +13,19 @@ def _shape(data: Dataset, *, minimum: float, open_beam: float) -> Output:
     return Output((), "float32", "attenuation", "")
 
 
-@plugin(shape=_shape, memory=1.0)
+def _check(data: Dataset, **_: float) -> None:
+    if data.label == "attenuation":
+        raise InputError("the data are attenuations already: a second logarithm spoils them, leave this step out")
+    if {"z", "y", "x"} <= set(data.names):
+        raise InputError("the data are slices: the logarithm belongs before reconstruct, to the transmission")
+
+
+def _look(data: Dataset, source: Source | None, *, open_beam: float, **_: float) -> Iterator[str]:
+    if open_beam == 1 and "flats" in data.auxiliaries:
+        yield "the flats were not used yet, so the data are no transmission: put dark_flat_correction before it"
+
+
+@plugin(shape=_shape, memory=1.0, check=_check, look=_look)
 def minus_log(
     data: Pointwise,
     scan: Scan,
@@ -37,6 +50,6 @@ def minus_log(
         Line integrals of the attenuation, without units.
     """
     attenuation, raised = minus_logarithm(data, minimum, open_beam)
-    if raised:
+    if raised.any():
         scan.note(f"{{count}} transmissions below {minimum:g} were raised to it", raised)
     return attenuation

@@ -97,6 +97,7 @@ def normalise_by_air(
         return np.moveaxis(values - air, -1, along)
     dark = ~(air.min(axis=-1, keepdims=True) >= minimum)
     if dark.any():
-        scan.note("{count} rows have no air in their margins and were left as they are", int(np.count_nonzero(dark)))
+        counts = dark.reshape(len(dark), -1).sum(axis=1)
+        scan.note("{count} rows have no air in their margins and were left as they are", counts)
         air = np.where(dark, np.float32(1), air)
     return np.moveaxis(values / air, -1, along)

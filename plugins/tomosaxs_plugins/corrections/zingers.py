@@ -43,7 +43,7 @@ def replace_zingers(
     dark: Array | None = None,
     span: Array | None = None,
     threads: int | None = None,
-) -> tuple[Array, int]:
+) -> tuple[Array, NDArray[np.intp]]:
     """Replace isolated outliers by the median of their neighbourhood.
 
     Parameters
@@ -69,8 +69,8 @@ def replace_zingers(
     -------
     images : (n, rows, columns) float32 array
         A copy; at the edges the window ends. NaN stays, and counts as a neighbour that is not exceeded.
-    number : int
-        How many values were replaced.
+    number : (n,) int array
+        How many values of every image were replaced.
 
     Raises
     ------
@@ -101,9 +101,11 @@ def replace_zingers(
         return found
 
     if workers == 1 or len(tasks) == 1:
-        return out, sum(map(work, tasks))
-    with ThreadPoolExecutor(workers) as pool:
-        return out, sum(pool.map(work, tasks))
+        found = list(map(work, tasks))
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            found = list(pool.map(work, tasks))
+    return out, np.array(found, dtype=np.intp).reshape(count, pieces).sum(axis=1)
 
 
 @partial(compiled, nogil=True, error_model="numpy")

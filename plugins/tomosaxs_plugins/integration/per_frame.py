@@ -90,7 +90,7 @@ class BadFrames:
         """Note the frames of this block where `bad` (n,) is True."""
         if not bad.any():
             return
-        scan.note(f"{{count}} frames give NaN, the others go on: {reason}", int(np.count_nonzero(bad)))
+        scan.note(f"{{count}} frames give NaN, the others go on: {reason}", bad)
         self._name(scan, bad, reason)
 
     def _name(self, scan: Scan, bad: NDArray[np.bool_], reason: str) -> None:
@@ -130,7 +130,7 @@ class BadFrames:
         reason = "more negative, saturated or not finite pixels than usual"
         bad = there & (unusable > self._usual + _SOME)
         if bad.any():
-            scan.note(f"{{count}} frames have {reason}: these pixels are left out", int(np.count_nonzero(bad)))
+            scan.note(f"{{count}} frames have {reason}: these pixels are left out", bad)
             self._name(scan, bad, reason)
 
 

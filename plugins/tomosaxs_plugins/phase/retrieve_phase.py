@@ -128,7 +128,7 @@ def retrieve_phase(
     if output == "transmission":
         return made
     logarithm, raised = minus_logarithm(made, 1e-6)
-    if raised:
+    if raised.any():
         scan.note("{count} retrieved transmissions below 1e-06 were raised to it", raised)
     if output == "phase":
         logarithm *= np.float32(-0.5 * (delta_beta or 0.0))

@@ -71,7 +71,8 @@ def rescale(
     _refuse(limits)
     levels, bad = to_grey(data, limits, _type(bits))
     if bad:
-        scan.note("{count} values are not a number and became level 0", bad)
+        counts = np.array([np.count_nonzero(np.isnan(one)) for one in data])
+        scan.note("{count} values are not a number and became level 0", counts)
     return levels
 
 
