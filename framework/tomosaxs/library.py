@@ -14,6 +14,7 @@ from tomosaxs.plan.memory import available_memory
 from tomosaxs.process_list import CheckedList, check_list, parse_list, read_list
 from tomosaxs.result import Result
 from tomosaxs.runner.context import Log, console
+from tomosaxs.runner.folder import is_input_folder
 from tomosaxs.runner.run import Run
 from tomosaxs.threads import usable_cores
 
@@ -132,7 +133,8 @@ def run(
     Parameters
     ----------
     output : str or Path, optional
-        Folder for result.nxs, report.html and run.log; default the list's name in the current folder.
+        Folder for result.nxs, report.html and run.log; default the list's name in the current folder
+        (with ``_result`` where the scan itself is a folder of that name).
     resume : bool
         Use what an earlier run into the same folder finished.
     keep_work : bool
@@ -215,7 +217,9 @@ def _folder(output: str | Path | None, made: Plan) -> Path:
     if output is not None:
         return Path(output).expanduser().absolute()
     file = made.checked.process_list.file
-    return Path.cwd() / (file.stem if file is not None else "tomosaxs_run")
+    place = Path.cwd() / (file.stem if file is not None else "tomosaxs_run")
+    # A list that has the name of the folder of its scan must not fill that folder: readers would find the result there.
+    return place.with_name(f"{place.name}_result") if is_input_folder(place, made) else place
 
 
 class LogWriter:

@@ -148,3 +148,20 @@ def test_a_saved_step_is_continued_by_another_list(scans, tmp_path, binned):
         assert f"found in that run: axis = {float(whole['axis.value']):.6g} px" in str(
             file["entry/inputs/tomo/messages"][()]
         )
+
+
+def test_a_list_named_after_the_folder_of_its_scans_leaves_that_folder_alone(scans, tmp_path, monkeypatch) -> None:
+    """`tomosaxs new bone -o bone.yml && tomosaxs run bone.yml`: results beside the raw data would be read for them."""
+    bone = tmp_path / "bone"
+    bone.mkdir()
+    for scan in scans[:2]:
+        (bone / scan.name).symlink_to(scan)
+    before = sorted(bone.iterdir())
+    listing = tmp_path / "bone.yml"
+    listing.write_text("input: {tomo: {plugin: tomography, path: bone}}\nsteps: [{plugin: dark_flat_correction}]\n")
+    monkeypatch.chdir(tmp_path)
+    tomosaxs.run(listing, log=lambda text: None)
+    assert (tmp_path / "bone_result" / "result.nxs").is_file()
+    with pytest.raises(tomosaxs.InputError, match="is the folder of an input"):
+        tomosaxs.run(listing, output=bone, log=lambda text: None)
+    assert sorted(bone.iterdir()) == before

@@ -9,9 +9,12 @@ import shutil
 import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tomosaxs.errors import InputError
+
+if TYPE_CHECKING:
+    from tomosaxs.plan import Plan
 
 RESULT = "result.nxs"
 TOLD = "told"
@@ -75,16 +78,25 @@ class Lock:
             self.handle = None
 
 
-def prepare(folder: Path, inputs: Iterable[Path]) -> None:
+def is_input_folder(folder: Path, plan: Plan) -> bool:
+    """Return whether a folder is one of the inputs, a folder of images for instance."""
+    return folder.is_dir() and any(
+        path.is_dir() and path.samefile(folder) for each in plan.inputs for path in each.checked.paths
+    )
+
+
+def prepare(folder: Path, inputs: Iterable[Path], plan: Plan | None = None) -> None:
     """Make the folder and refuse what would lose data.
 
     Raises
     ------
     InputError
-        When it cannot be written, is a file, or its result.nxs is one of the inputs.
+        When it cannot be written, is a file, is a folder of raw data, or its result.nxs is one of the inputs.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {folder} is a file, not a folder; choose another with -o")
+    if plan is not None and is_input_folder(folder, plan):
+        raise InputError(f"output {folder} is the folder of an input, which stays as it is; choose another with -o")
     target = (folder / RESULT).resolve()
     for path in inputs:
         if path.resolve() == target or (target.exists() and path.exists() and path.samefile(target)):

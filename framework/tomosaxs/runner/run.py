@@ -137,7 +137,7 @@ class Run:
             raise problem
 
     def _open_folder(self) -> None:
-        prepare(self.folder, self._files())
+        prepare(self.folder, self._files(), self.plan)
         warning = self.lock.take()
         if warning:
             self.context.messages.append(warning)
