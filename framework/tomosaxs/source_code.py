@@ -28,16 +28,37 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 def source_files(path: Path | None) -> dict[Path, str]:
     """Return a plugin's source file and those of its folder or package that it imports, with their sha256."""
+    return looked_up(path)[0]
+
+
+def looked_up(path: Path | None) -> tuple[dict[Path, str], tuple[Path, ...]]:
+    """Return `source_files` of a plugin, and the folders that were looked into: a new file there may be imported."""
     found: dict[Path, str] = {}
+    folders = _Folders()
     waiting = [path.resolve()] if path is not None and path.is_file() else []
     while waiting:
         file = waiting.pop()
         if file in found:
             continue
         found[file] = file_digest(file)
+        beside, packages = folders[file.parent], {folder.name for folder in file.parents}
         for imported in _imports(file, found[file]):
-            waiting.extend(_files_of(imported, file))
-    return found
+            first = imported[1].partition(".")[0]
+            if imported[0] or first in beside or f"{first}.py" in beside or first in packages:
+                waiting.extend(_files_of(imported, file, folders))
+    return found, tuple(folders)
+
+
+class _Folders(dict[Path, frozenset[str]]):
+    """Names in folders, each listed once: most imports are of packages that lie elsewhere."""
+
+    def __missing__(self, folder: Path) -> frozenset[str]:
+        try:
+            names = frozenset(file.name for file in folder.iterdir())
+        except OSError:
+            names = frozenset()
+        self[folder] = names
+        return names
 
 
 @lru_cache(maxsize=1024)
@@ -60,16 +81,22 @@ def _imported(tree: ast.AST) -> Iterator[_Import]:
             yield from ((item.level, inside + alias.name) for alias in item.names)
 
 
-def _files_of(imported: _Import, importer: Path) -> Iterator[Path]:
+def _files_of(imported: _Import, importer: Path, folders: _Folders) -> Iterator[Path]:
     """Yield the sources that an import reads: a module's, and those of the packages around it."""
     level, name = imported
     words = name.split(".")
     for root in _roots(level, words[0], importer):
         place, found = root, []
         for word in words:
+            names = folders[place]
+            if f"{word}.py" in names:
+                found.append(place / f"{word}.py")
+            if word not in names:
+                break
             place = place / word
-            found += [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
-        yield from found
+            if "__init__.py" in folders[place]:
+                found.append(place / "__init__.py")
+        yield from (file for file in found if file.is_file())
         if found:
             return
 

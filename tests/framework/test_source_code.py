@@ -12,7 +12,7 @@ from tomosaxs.plan import keys
 from tomosaxs.plan.keys import backend_key, shown_values, source_digest
 from tomosaxs.plugin_files import import_file
 from tomosaxs.registry import find
-from tomosaxs.source_code import source_files
+from tomosaxs.source_code import looked_up, source_files
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -61,9 +61,12 @@ def test_key_follows_a_file_that_changes_in_one_process(tmp_path: Path) -> None:
 
 def test_sources_are_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Path | None] = []
-    monkeypatch.setattr(keys, "source_files", lambda path: looked.append(path) or source_files(path))
-    write(tmp_path, {"own.py": "import beside", "beside.py": "x = 1"})
-    assert len({source_digest(tmp_path / "own.py") for _ in range(3)}) == len(looked) == 1
+    monkeypatch.setattr(keys, "looked_up", lambda path: looked.append(path) or looked_up(path))
+    write(tmp_path, {"own.py": "import beside, more", "beside.py": "x = 1"})
+    before = {source_digest(tmp_path / "own.py") for _ in range(3)}
+    assert len(before) == len(looked) == 1
+    write(tmp_path, {"more/__init__.py": ""})  # until now it was another one's
+    assert before.isdisjoint([source_digest(tmp_path / "own.py")])
 
 
 def test_edited_files_are_imported_again(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tomosaxs.plan.infer import (
     resolve,
     warnings_of,
 )
-from tomosaxs.plan.keys import digest, file_keys, forget_sources, step_key, uncertainty_key
+from tomosaxs.plan.keys import digest, file_keys, step_key, uncertainty_key
 from tomosaxs.plan.memory import size_blocks, too_large
 from tomosaxs.plan.model import Narrowing, Node, Options, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
@@ -58,7 +58,6 @@ class _Builder:
 
     def build(self) -> Plan:
         """Return the plan."""
-        forget_sources()
         inputs = [found for each in self.checked.inputs if (found := self._input(each)) is not None]
         self._raise()
         for step in self.checked.steps:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tomosaxs import registry
 from tomosaxs.plugin import PluginSpec
-from tomosaxs.source_code import file_digest, source_files
+from tomosaxs.source_code import file_digest, looked_up
 
 _PACKAGES = (
     "tomosaxs", "numpy", "scipy", "numba", "numexpr", "h5py", "astra-toolbox", "pyFAI", "tomopy", "hdf5plugin",
@@ -87,37 +87,34 @@ def versions() -> dict[str, str]:
 def source_digest(path: Path | None) -> str:
     """Return the key of a plugin's source file and of the files beside it that it imports.
 
-    A list with a sweep asks for the same file a thousand times: as long as no file has changed size or time, what
-    they import is not looked up again.
+    A list with a sweep asks for the same file a thousand times: as long as none of the files and folders has changed
+    size or time, what they import is not looked up again.
     """
     known = _SOURCES.get(path)
     if known is not None and known[0] == _states(known[0]):
         return known[1]
-    found = source_files(path)
+    found, folders = looked_up(path)
     if not found:
         return "no source"
+    states = _states([*found, *folders])
     key = digest({str(file): each for file, each in sorted(found.items())})
-    _SOURCES[path] = (_states(found), key)
+    _SOURCES[path] = (states, key)
     return key
 
 
-_SOURCES: dict[Path | None, tuple[dict[Path, tuple[int, int]], str]] = {}
-"""Of a plugin's source: the files it consists of with size and time of change, and the key."""
+_SOURCES: dict[Path | None, tuple[dict[Path, tuple[int, int] | None], str]] = {}
+"""Of a plugin's source: the files it consists of and their folders with size and time of change, and the key."""
 
 
-def forget_sources() -> None:
-    """Look up anew what sources import: a file may have been added."""
-    _SOURCES.clear()
-
-
-def _states(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    found = {}
-    for file in files:
+def _states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
+    found: dict[Path, tuple[int, int] | None] = {}
+    for path in paths:
         try:
-            status = file.stat()
-        except FileNotFoundError:
-            continue
-        found[file] = (status.st_size, status.st_mtime_ns)
+            status = path.stat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = (status.st_size, status.st_mtime_ns)
     return found
 
 
