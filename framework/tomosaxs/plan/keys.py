@@ -124,6 +124,11 @@ def _distributions() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
 
 
+@lru_cache(maxsize=64)
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)
+
+
 def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
     """Return the source of the backend that a step uses and the versions of the packages it needs."""
     entry = registry.backends(spec.name).get(str(values.get("backend")))
@@ -132,7 +137,7 @@ def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
     module = importlib.util.find_spec(entry.target.partition(":")[0])
     origin = Path(module.origin) if module is not None and module.origin else None
     needed = sorted({name for need in entry.needs for name in _distributions().get(need, ())})
-    return {"source": source_digest(origin), **{name: importlib.metadata.version(name) for name in needed}}
+    return {"source": source_digest(origin), **{name: _version(name) for name in needed}}
 
 
 def shown_values(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, Any]:
