@@ -70,8 +70,20 @@ def _imports(path: Path, digest: str) -> tuple[_Import, ...]:
     return tuple(_imported(tree))
 
 
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement, those within others too; expressions, which import nothing, are not walked through."""
+    waiting = [tree]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inside = getattr(item, name, None)
+            if isinstance(inside, list):
+                waiting.extend(inside)
+
+
 def _imported(tree: ast.AST) -> Iterator[_Import]:
-    for item in ast.walk(tree):
+    for item in _statements(tree):
         if isinstance(item, ast.Import):
             yield from ((0, alias.name) for alias in item.names)
         elif isinstance(item, ast.ImportFrom):

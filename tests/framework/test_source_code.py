@@ -29,6 +29,9 @@ def write(folder: Path, files: dict[str, str]) -> None:
         ("from parts.inner import x", ["parts/__init__.py", "parts/inner.py"]),
         ("from parts import inner", ["parts/__init__.py", "parts/inner.py"]),
         ("def f():\n    import beside", ["beside.py"]),
+        ("try:\n    import numba\nexcept ImportError:\n    import beside", ["beside.py"]),
+        ("try:\n    pass\nfinally:\n    if 1:\n        pass\n    else:\n        import beside", ["beside.py"]),
+        ("match 1:\n    case _:\n        import beside", ["beside.py"]),
     ],
 )
 def test_files_beside_a_plugin(tmp_path: Path, text: str, expected: list[str]) -> None:

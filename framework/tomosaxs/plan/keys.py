@@ -118,10 +118,14 @@ def _states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
     return found
 
 
-@lru_cache(maxsize=1)
-def _distributions() -> Mapping[str, list[str]]:
-    """Return which installed distributions give which import names; a walk through all of them."""
-    return importlib.metadata.packages_distributions()
+@lru_cache(maxsize=64)
+def _distributions(package: str) -> tuple[str, ...]:
+    """Return which installed distributions give a package."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # called otherwise: a walk through all that is installed
+        return tuple(importlib.metadata.packages_distributions().get(package, ()))
+    return (package,)
 
 
 @lru_cache(maxsize=64)
@@ -136,7 +140,7 @@ def backend_key(spec: PluginSpec, values: Mapping[str, Any]) -> dict[str, str]:
         return {}
     module = importlib.util.find_spec(entry.target.partition(":")[0])
     origin = Path(module.origin) if module is not None and module.origin else None
-    needed = sorted({name for need in entry.needs for name in _distributions().get(need, ())})
+    needed = sorted({name for need in entry.needs for name in _distributions(need)})
     return {"source": source_digest(origin), **{name: _version(name) for name in needed}}
 
 
