@@ -7,7 +7,7 @@ from typing import Annotated
 from tomosaxs import Param, Sinograms, plugin
 from tomosaxs_plugins.stripes.batch import Array, each_sinogram
 from tomosaxs_plugins.stripes.dead import dead_columns, interpolated
-from tomosaxs_plugins.stripes.detect import NARROW, stripe_weights
+from tomosaxs_plugins.stripes.offsets import stripe_weights, without_stripes
 from tomosaxs_plugins.stripes.ranks import levelled
 from tomosaxs_plugins.stripes.rules import Part, Threshold, Widest, check_windows
 
@@ -25,8 +25,10 @@ def remove_large_stripes(
 ) -> Sinograms:
     """Remove wide stripes: columns of up to `widest` px that stand out together.
 
-    They are looked for by their width, and levelled by medians over wide windows of columns sorted by value. Columns
-    without a stripe pass unchanged.
+    A wide stripe has a sharp step of the same height at both ends, which stays where it is at all angles. What it adds
+    is found over the angles and taken away, so that what passes through its columns stays. Columns without a stripe
+    pass unchanged, bit for bit. `threshold: 0` levels every column by medians over windows of `size` columns that are
+    sorted by value, as published.
 
     Parameters
     ----------
@@ -45,9 +47,16 @@ def remove_large_stripes(
 
     Notes
     -----
-    N. T. Vo, R. C. Atwood, M. Drakopoulos (2018), 10.1364/OE.26.028396, algorithm 5, with another detection.
+    N. T. Vo, R. C. Atwood, M. Drakopoulos (2018), 10.1364/OE.26.028396, algorithm 5, with another detection and, but
+    for `threshold: 0`, another correction.
     """
-    return each_sinogram(data, lambda one: levelled(one, stripe_weights(one, widest, threshold, part), size))
+
+    def one(sinogram: Array) -> Array:
+        if threshold > 0:
+            return without_stripes(sinogram, widest, threshold, part)
+        return levelled(sinogram, stripe_weights(sinogram, widest, 0.0), size)
+
+    return each_sinogram(data, one)
 
 
 @plugin(check=check_windows, memory=4.0, cite=DOI)
@@ -90,11 +99,12 @@ def remove_all_stripes(
     widest: Widest = 16,
     part: Part = 0.6,
 ) -> Sinograms:
-    """Remove stripes of all kinds: dead and fluctuating columns, then narrow stripes, then wide ones.
+    """Remove stripes of all kinds: dead and fluctuating columns, narrow and wide stripes, strong and weak ones.
 
-    `remove_dead_stripes`, `remove_stripes_by_sorting`, `remove_large_stripes` and `remove_stripes_by_sorting` again, on
-    each sinogram.
-    Columns without a stripe pass unchanged.
+    Dead columns are replaced as in `remove_dead_stripes`. What all others add, narrow or wide, constant, slowly
+    changing or following the attenuation, is found over the angles and taken away; then stripes are looked for again.
+    Columns without a stripe pass unchanged, bit for bit. `threshold: 0` levels every column by medians over windows of
+    `large_size` and `small_size` columns that are sorted by value, as published.
 
     Parameters
     ----------
@@ -113,15 +123,15 @@ def remove_all_stripes(
 
     Notes
     -----
-    N. T. Vo, R. C. Atwood, M. Drakopoulos (2018), 10.1364/OE.26.028396, section 3.
+    N. T. Vo, R. C. Atwood, M. Drakopoulos (2018), 10.1364/OE.26.028396, section 3, with another detection and, but for
+    `threshold: 0`, another correction.
     """
 
     def one(sinogram: Array) -> Array:
         alive = interpolated(sinogram, dead_columns(sinogram, ratio, part), 1)
-        narrow = levelled(alive, stripe_weights(alive, min(NARROW, widest), threshold, part), small_size)
-        if widest <= NARROW:
-            return narrow
-        wide = levelled(narrow, stripe_weights(narrow, widest, threshold, part), large_size)
-        return levelled(wide, stripe_weights(wide, NARROW, threshold, part), small_size)
+        if threshold > 0:
+            return without_stripes(alive, widest, threshold, part)
+        every = stripe_weights(alive, widest, 0.0)
+        return levelled(levelled(alive, every, large_size), every, small_size)
 
     return each_sinogram(data, one)

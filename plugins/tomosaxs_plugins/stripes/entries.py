@@ -15,7 +15,7 @@ PLUGINS: tuple[PluginEntry, ...] = (
     _entry(
         "remove_all_stripes",
         "combined",
-        "Remove stripes of all kinds: dead and fluctuating columns, then narrow stripes, then wide ones.",
+        "Remove stripes of all kinds: dead and fluctuating columns, narrow and wide stripes, strong and weak ones.",
         "rings artifact Vo combined sinogram",
     ),
     _entry(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from tomosaxs import Dataset, InputError, Param
 
 Threshold: TypeAlias = Annotated[
-    float, Param("standard deviations by which a stripe stands out; 0 corrects every column", ge=0)
+    float, Param("standard errors by which a stripe stands out; 0 corrects every column", ge=0)
 ]
 Part: TypeAlias = Annotated[float, Param("part of the angles over which a stripe shows", gt=0, le=1)]
 Widest: TypeAlias = Annotated[int, Param("widest stripe that is looked for", unit="px", ge=1)]
@@ -30,3 +30,13 @@ def check_windows(data: Dataset, **parameters: Any) -> None:
                 raise InputError(f"{name}: {value} columns are more than the {columns} that the sinogram has")
     if 4 * parameters.get("widest", 1) > columns:
         raise InputError(f"widest: stripes of {parameters['widest']} px cannot be told in {columns} columns")
+
+
+def check_attenuation(data: Dataset, **parameters: Any) -> None:
+    """Refuse transmissions, in which a wrong gain does not add the same to every angle."""
+    if data.label in ("transmission", "counts"):
+        raise InputError(
+            f"the data are {data.label}: this step needs attenuation, in which a wrong gain adds the same to every "
+            "angle; put it after minus_log, or take remove_all_stripes or remove_stripes_by_sorting"
+        )
+    check_windows(data, **parameters)

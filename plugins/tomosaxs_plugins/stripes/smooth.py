@@ -10,11 +10,11 @@ import numpy as np
 from tomosaxs import Param, Sinograms, plugin
 from tomosaxs_plugins.stripes.angular import added, cosines, polynomials, profiles, smoothed, without_details
 from tomosaxs_plugins.stripes.batch import Array, each_sinogram
-from tomosaxs_plugins.stripes.detect import stripe_weights
-from tomosaxs_plugins.stripes.rules import Part, Threshold, Widest, check_windows
+from tomosaxs_plugins.stripes.offsets import stripe_weights
+from tomosaxs_plugins.stripes.rules import Part, Threshold, Widest, check_attenuation
 
 
-@plugin(check=check_windows, memory=3.0, cite="10.1364/OE.26.028396")
+@plugin(check=check_attenuation, memory=3.0, cite="10.1364/OE.26.028396")
 def remove_stripes_by_fitting(
     data: Sinograms,
     *,
@@ -40,6 +40,11 @@ def remove_stripes_by_fitting(
     (n, angles, columns) float32 array
         In the units of `data`.
 
+    Raises
+    ------
+    InputError
+        Where the data are transmissions or counts.
+
     Notes
     -----
     N. T. Vo, R. C. Atwood, M. Drakopoulos (2018), 10.1364/OE.26.028396, algorithm 1, as a difference instead of a
@@ -57,7 +62,7 @@ def remove_stripes_by_fitting(
     return each_sinogram(data, one)
 
 
-@plugin(check=check_windows, memory=3.0, cite="10.1364/OE.17.008567")
+@plugin(check=check_attenuation, memory=3.0, cite="10.1364/OE.17.008567")
 def remove_stripes_by_wavelets(
     data: Sinograms,
     *,
@@ -84,6 +89,11 @@ def remove_stripes_by_wavelets(
     -------
     (n, angles, columns) float32 array
         In the units of `data`.
+
+    Raises
+    ------
+    InputError
+        Where the data are transmissions or counts.
 
     Notes
     -----

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tomosaxs import Param, Sinograms, plugin
 from tomosaxs_plugins.stripes.batch import each_sinogram
-from tomosaxs_plugins.stripes.detect import stripe_weights
+from tomosaxs_plugins.stripes.offsets import stripe_weights
 from tomosaxs_plugins.stripes.ranks import levelled
 from tomosaxs_plugins.stripes.rules import Part, Threshold, Widest, check_windows
 
