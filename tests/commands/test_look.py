@@ -217,11 +217,14 @@ def test_what_is_nothing_is_told_in_one_line(here, capsys):
     (here / "notes.txt").write_text("hello")
     (here / "empty.nxs").write_bytes(b"")
     (here / "list.yml").write_text("title: x")
+    (here / "text.h5").write_text("no HDF5")
+    (here / "agbeh.poni").write_text("Detector: Detector")
     (here / "folder").mkdir()
     with h5py.File(here / "other.h5", "w") as file:
         file["numbers"] = np.arange(5)
     for name, words in {
-        "notes.txt": "", "empty.nxs": "0 bytes", "list.yml": "tomosaxs check list.yml", "folder": "",
+        "notes.txt": "", "empty.nxs": "0 bytes", "list.yml": "tomosaxs check list.yml",
+        "text.h5": "is no HDF5 file", "agbeh.poni": "tomosaxs integrate agbeh.poni IMAGES", "folder": "",
         "other.h5": "Tried: tomography: ", "scam.nxs": "does not exist", "24737": "--site",
     }.items():  # fmt: skip
         assert words in refused(capsys, name)
@@ -256,13 +259,22 @@ def test_a_folder_of_scans_is_a_series(here):
     assert "next: tomosaxs new series -o series.yml" in said
 
 
-def test_a_folder_of_images_of_a_tomogram(here):
+def test_a_folder_of_images_of_a_tomogram(here, capsys):
     tifffile = pytest.importorskip("tifffile", reason="images are written with tifffile")
     frames, flats, darks = counts(attenuation(HALF))
     (here / "scan").mkdir()
     for name, stack in (("proj", frames), ("flat", flats), ("dark", darks)):
         for number, image in enumerate(stack):
             tifffile.imwrite(here / "scan" / f"{name}_{number:04d}.tif", image)
+    assert "next: tomosaxs look scan --set angles='{start: 0, stop: 180}'" in looked("scan")
+    (here / "parts").mkdir()
+    for name in ("proj", "flat", "dark"):
+        (here / "parts" / name).mkdir()
+        for path in (here / "scan").glob(f"{name}*"):
+            (here / "parts" / name / path.name).symlink_to(path)
+    told = refused(capsys, "parts")  # no angles: what to type, and nothing about other loaders
+    assert "Tried" not in told
+    assert "tomosaxs look parts --set angles='{start: 0, stop: 180}'" in told
     said = looked("scan", "--set", "angles={start: 0, stop: 178}")
     assert "scan: tomography scan" in said
     assert "6 flats, 4 darks" in said

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import h5py
 
 from tomosaxs import InputError, Source, did_you_mean
 
@@ -100,6 +103,12 @@ def _refuse_other_files(path: Path) -> None:
         raise InputError(f"{path} is empty (0 bytes)")
     if suffix in LISTS:
         raise InputError(f"{path} is a YAML file: a process list is checked by  tomosaxs check {path}")
+    if suffix == ".poni":
+        raise InputError(
+            f"{path} is a calibration: look at the images it belongs to, then  tomosaxs integrate {path} IMAGES"
+        )
+    if suffix in HDF5 and not h5py.is_hdf5(path):
+        raise InputError(f"{path} is no HDF5 file whatever its name says (it does not begin as one): copy it again")
     if suffix in CURVES:
         raise InputError(f"{path} is a curve: see it with  tomosaxs plot {path}")
 
@@ -155,5 +164,9 @@ def _nothing(path: Path, tried: list[tuple[str, str]]) -> str:
     """Say in one line what was tried and what is missing."""
     if len(tried) == 1 or len({text for _, text in tried}) == 1:
         return tried[0][1]
+    for name, text in tried:
+        if name == "tomography" and "no rotation angles" in text and path.is_dir():  # images that lack only these
+            command = f"tomosaxs look {shlex.quote(str(path))} --set angles='{{start: 0, stop: 180}}'"
+            return f"{text}. For instance:  {command}"
     parts = [f"{name}: {_without(path, text)}" for name, text in tried]
     return f"{path} is nothing that is known here. Tried: " + "; ".join(parts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,9 @@ from tomosaxs import Quantity
 from tomosaxs_plugins.commands.look_recognise import Found
 from tomosaxs_plugins.commands.look_report import Report, number_text
 from tomosaxs_plugins.commands.look_values import Warn
+from tomosaxs_plugins.loaders.image_names import FLAT_WORDS
 
+_NO_LETTER = re.compile(r"[^a-z]+")
 _HEADS = {
     "map": "raster map, one value a point", "patterns": "scattering scan, one pattern a point",
     "images": "images", "result": "result of an earlier run",
@@ -98,5 +102,16 @@ def _next(found: Found) -> tuple[str, str]:
             return (f"tomosaxs calibrate {path} --standard agbeh",
                     "for an image of a calibration standard; for a sample:  tomosaxs integrate CALIBRATION "
                     f"{path}")  # fmt: skip
+        if _has_flats(found.path):
+            return (f"tomosaxs look {path} --set angles='{{start: 0, stop: 180}}'",
+                    "a tomography scan, as it has flats: give its first and last angle; scattering images: "
+                    f"tomosaxs integrate CALIBRATION {path}")  # fmt: skip
         return f"tomosaxs integrate CALIBRATION {path}", "CALIBRATION: .poni, NeXus ... as tomosaxs calibrate writes"
     return f"tomosaxs new {path} -o {name}", ""
+
+
+def _has_flats(path: Path) -> bool:
+    """Return whether images of a folder are called flats."""
+    if not path.is_dir():
+        return False
+    return any(not FLAT_WORDS.isdisjoint(_NO_LETTER.split(each.stem.lower())) for each in path.iterdir())

@@ -141,8 +141,9 @@ def _pictures(made: Findings) -> list[tuple[str, NDArray[np.float32]]]:
         image = one_slice(taken, made.guess, made.kind)
         if image is not None:
             axis = made.guess.extended if made.guess.is_extended else made.guess.axis
-            pictures.append((f"slice of row {taken.rows[row]}, axis {axis:.2f}, from {len(taken.taken)} projections, "
-                             "binned", image))  # fmt: skip
+            binned = ", binned" if image.shape[-1] < taken.transmission.shape[-1] or taken.binning > 1 else ""
+            pictures.append((f"slice of row {taken.rows[row]}, axis {axis:.2f}, from {len(taken.taken)} projections"
+                             + binned, image))  # fmt: skip
     return [(caption, _smaller(image)) for caption, image in pictures]
 
 

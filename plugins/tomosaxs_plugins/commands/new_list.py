@@ -75,7 +75,8 @@ def list_for(
 def _title(stem: str, title: str) -> str:
     from tomosaxs_plugins.commands.new_text import as_yaml
 
-    return as_yaml(f"{stem} - {title}" if stem[:1].isdigit() else f"{stem}, {title[:1].lower()}{title[1:]}")
+    lowered = title if title[:2].isupper() else f"{title[:1].lower()}{title[1:]}"  # SAXS, STXM stay as they are
+    return as_yaml(f"{stem} - {title}" if stem[:1].isdigit() else f"{stem}, {lowered}")
 
 
 def _wrapped(text: str) -> list[str]:
