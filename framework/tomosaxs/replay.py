@@ -56,6 +56,8 @@ def replay_result(
         raise InputError(f"{target} holds the result that is to be run again: choose another folder with -o")
     old = library.together(comm, lambda: read_result(folder))
     options = _options(old)
+    moved, roots = _moved(old, roots)
+    inputs = [*moved, *inputs]
     named = {text.partition("=")[0] for text in inputs if "=" in text} or ({old.inputs[0].name} if inputs else set())
     before = [text for text in _inputs(old, options) if text.partition("=")[0] not in named]
     if not roots and not changed_inputs:
@@ -85,6 +87,23 @@ def _inputs(old: Result, options: list[tuple[str, str]]) -> list[str]:
             record = next((each for each in old.inputs if each.name == name), None)
             found.append(text if record is None else f"{name}={record.path}")
     return found
+
+
+def _moved(old: Result, roots: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return ``NAME=PATH`` for inputs that a list names by a relative path, and the roots that are left.
+
+    The message that a file is missing names the absolute path it had, so that is what OLD begins with.
+    """
+    moved, left = [], []
+    for text in roots:
+        before, _, now = text.partition("=")
+        head = Path(before)
+        begun = [each for each in old.inputs if head.is_absolute() and head in (each.path, *each.path.parents)]
+        if now and begun and before not in old.list_text:
+            moved += [f"{each.name}={Path(now).expanduser() / each.path.relative_to(head)}" for each in begun]
+        else:
+            left.append(text)
+    return moved, left
 
 
 def _faults(each: InputRecord) -> list[str]:

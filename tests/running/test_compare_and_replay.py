@@ -70,6 +70,17 @@ def test_replay_where_something_is_not_as_it_was(runs, command, tmp_path) -> Non
     assert command("replay", tmp_path / "first", "-o", tmp_path / "first").status == 2
 
 
+def test_replay_of_a_list_with_a_relative_path_finds_the_moved_scan(runs, command, tmp_path) -> None:
+    """The message names the absolute path; its beginning is what --root takes."""
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    (tmp_path / "scan.nxs").rename(place / "scan.nxs")
+    assert "--root OLD=NEW" in command("replay", tmp_path / "first", "-o", tmp_path / "again").text
+    done = command("replay", tmp_path / "first", "-o", tmp_path / "again", "--root", f"{tmp_path}={place}")
+    assert done.status == 0, done.text
+    assert "volume: equal" in done.text
+
+
 def test_compare_names_what_differs(runs, command, tmp_path) -> None:
     done = command("run", runs, "-o", tmp_path / "second", "--set", "volume.filter=ramp")
     assert done.status == 0, done.text

@@ -24,6 +24,7 @@ from tomosaxs.runner.estimates import run_estimate
 from tomosaxs.runner.resume import place_stores
 from tomosaxs.runner.run import Run
 from tomosaxs.runner.sections import run_section
+from tomosaxs.threads import usable_cores
 
 ROWS = "detector_y"
 MARGIN = 64
@@ -231,7 +232,9 @@ class SliceRun(Run):
     """A run of a part of a scan whose estimates come from the whole of it."""
 
     def __init__(self, sliced: SlicePlan, comm: Communicator, folder: Path, *, log: Log) -> None:
-        super().__init__(sliced.plan, comm, folder, resume=False, log=log, threads=0, checksums="sampled")
+        super().__init__(
+            sliced.plan, comm, folder, resume=False, log=log, threads=len(usable_cores()), checksums="sampled"
+        )
         self.whole = sliced.whole
 
     def _passes(self) -> None:
