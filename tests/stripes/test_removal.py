@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tomosaxs import Axis, Dataset, InputError
+from tomosaxs.declaration import spec_of
 from tomosaxs.testing.phantoms import Cylinder, Ellipsoid, Phantom
 from tomosaxs.testing.samples import packing, plateau_phantom, random_phantom, smooth_phantom
 from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
@@ -114,28 +116,48 @@ def _before(kind: str) -> float:
     return ring_score(sliced(_data(kind)))
 
 
-@pytest.mark.parametrize("name", ["smooth", "plateau", "random", "packing", "concentric"])
-@pytest.mark.parametrize("turn", [180.0, 360.0])
-def test_perfect_data_pass_bit_for_bit(name: str, turn: float) -> None:
-    phantom = {
-        "smooth": lambda: smooth_phantom(256, 1),
-        "plateau": lambda: plateau_phantom(256, 1),
-        "random": lambda: random_phantom(256, 1, 3),
-        "packing": lambda: packing(256, 64, seed=4),
-        "concentric": lambda: Phantom([Cylinder((0, 0, 0), (r, r, 99), 0, 0.01) for r in (13.0, 110.0)]),
-    }[name]()
-    angles = np.linspace(0, turn, 300, endpoint=False)
-    perfect = phantom.projections(angles, 1, 256, 127.8)[:, 0].astype(np.float32)
-    steps = [step for step in STEPS if step not in (remove_large_stripes, remove_all_stripes)]
-    for step in (*steps, lambda data: remove_all_stripes(data, widest=4)):
-        assert np.array_equal(step(perfect[None])[0], perfect)
-        assert np.array_equal(step(np.exp(-perfect)[None])[0], np.exp(-perfect))
+def _round(*radii: float) -> Phantom:
+    """Return cylinders about the rotation axis."""
+    return Phantom([Cylinder((0, 0, 0), (r, r, 99), 0, 0.01) for r in radii])
 
 
-@pytest.mark.parametrize("step", [remove_large_stripes, remove_all_stripes])
-def test_wide_structure_of_ordinary_samples_is_no_stripe(step: Step) -> None:
-    perfect = sinogram(*BODY, INCLUSION)
-    assert np.array_equal(step(perfect[None])[0], perfect)
+PERFECT: dict[str, Callable[[], Phantom]] = {
+    "smooth": lambda: smooth_phantom(256, 1),
+    "plateau": lambda: plateau_phantom(256, 1),
+    "random": lambda: random_phantom(256, 1, 3),
+    "packing": lambda: packing(256, 64, seed=4),
+    "another packing": lambda: packing(256, 64, seed=1),
+    "nested": lambda: _round(13.0, 52.0, 110.0),
+    "tubes": lambda: Phantom(
+        [Cylinder((0, 0, 0), (r, r, 99), 0, v) for r, v in ((110, 0.01), (104, -0.01), (5, 0.03))]
+    ),
+    "shell": lambda: Phantom([Cylinder((2.3, 1.1, 0), (r, r, 99), 0, v) for r, v in ((108, 0.02), (102, -0.02))]),
+    "dots": lambda: Phantom(
+        [Cylinder((x, y, 0), (2, 2, 99), 0, 0.2) for x, y in np.random.default_rng(1).uniform(-77, 77, (30, 2))]
+    ),
+    "ellipse": lambda: Phantom([Ellipsoid((3, -5, 0), (102, 51, 99), 10, 0.01)]),
+    "wider than the detector": lambda: Phantom(
+        [Ellipsoid((3, -5, 0), (358, 307, 9999), 10, 0.003), *random_phantom(256, 1, 7).shapes]
+    ),
+    "air": lambda: Phantom([]),
+}
+
+
+TURNS = [(name, 45 if name == "another packing" else 300, 180.0) for name in PERFECT]
+TURNS += [(name, 45, 180.0) for name in ("nested", "dots", "shell")]
+TURNS += [(name, 360, 360.0) for name in ("tubes", "random", "ellipse")]
+
+
+@pytest.mark.parametrize(("name", "count", "turn"), TURNS)
+def test_perfect_data_pass_bit_for_bit(name: str, count: int, turn: float) -> None:
+    angles = np.linspace(0, turn, count, endpoint=False)
+    perfect = PERFECT[name]().projections(angles, 1, 256, 127.8)[:, 0].astype(np.float32)
+    for data in (perfect, np.exp(-perfect)):
+        for step in (remove_all_stripes, remove_large_stripes, remove_dead_stripes, remove_stripes_by_sorting):
+            assert np.array_equal(step(data[None])[0], data), step.__name__
+    if count == 300:  # the detection is the same as for sorting
+        for step in NARROW[1:]:
+            assert np.array_equal(step(perfect[None])[0], perfect), step.__name__
 
 
 @pytest.mark.parametrize(("step", "kind", "parameters"), CASES)
@@ -152,9 +174,7 @@ def test_an_inclusion_of_one_per_cent_keeps_its_contrast(step: Step, kind: str, 
     for stripes in ("none", kind):
         found, less = (planted(stripes, each) for each in (data, data - inclusion))
         kept = contrast(*(sliced(step(each[None], **parameters)[0]) for each in (found, less)))
-        # Bands, dead columns and narrow stripes at once hide a sixth of the columns, some of them under the inclusion.
-        allowed = 0.15 if stripes == "all" else 0.05
-        assert kept / clean == pytest.approx(1.0, abs=allowed), stripes
+        assert kept / clean == pytest.approx(1.0, abs=0.05), stripes
 
 
 @pytest.mark.parametrize(("step", "kind", "parameters"), CASES)
@@ -184,6 +204,61 @@ def test_small_sinograms_and_few_angles(angles: int, columns: int) -> None:
     for step in NARROW:
         fixed = step(striped[None])[0]
         assert np.abs(fixed - data).max() < 0.1 * 0.2 + 0.04, step.__name__
+
+
+@cache
+def _grains() -> Array:
+    return np.asarray(packing(COLUMNS, 64, seed=4).projections(DEGREES, 1, COLUMNS)[:, 0], dtype=np.float32)
+
+
+@pytest.mark.parametrize("photons", [0, 6000])
+def test_weak_rings_in_a_sample_full_of_edges(photons: int) -> None:
+    """Pixels that answer non-linearly or drift: slices get better, with noise or without, and none gets worse."""
+    ratios = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        clean = _grains().astype(np.float64)
+        if photons:
+            clean = -np.log(np.maximum(rng.poisson(photons * np.exp(-clean)), 1) / photons)
+        bent = np.where(rng.uniform(size=COLUMNS) < 0.012, 0.026 * rng.normal(size=COLUMNS), 0)
+        wander = np.where(rng.uniform(size=COLUMNS) < 0.008, 0.05 * rng.normal(size=COLUMNS), 0)
+        drift = np.log1p(wander * np.sin(np.linspace(0, np.pi, ANGLES))[:, None])
+        striped = ((1 + bent) * clean - drift).astype(np.float32)
+        truth = sliced(clean.astype(np.float32))
+        after = sliced(remove_all_stripes(striped[None])[0])
+        ratios.append(float(np.std(after - truth) / np.std(sliced(striped) - truth)))
+    assert max(ratios) <= 1.0
+    assert np.mean(ratios) <= (0.85 if photons else 0.65), ratios
+
+
+def _dataset(label: str, angles: int = 90, columns: int = 64) -> Dataset:
+    axes = (Axis("rotation_angle", angles), Axis("detector_y", 1), Axis("detector_x", columns))
+    return Dataset(axes, np.dtype("float32"), label=label)
+
+
+@pytest.mark.parametrize("step", [remove_stripes_by_fitting, remove_stripes_by_wavelets])
+def test_steps_that_need_attenuation_refuse_transmission(step: Step) -> None:
+    check = spec_of(step).check
+    assert check is not None
+    check(_dataset("attenuation"))
+    with pytest.raises(InputError, match="put it after minus_log"):
+        check(_dataset("transmission"))
+
+
+def test_windows_that_cannot_be_are_refused() -> None:
+    check = spec_of(remove_stripes_by_sorting).check
+    assert check is not None
+    check(_dataset("transmission"), size=21, widest=16)
+    refused: list[tuple[dict[str, int], str]] = [
+        ({"size": 20}, "odd number of columns, given 20; try 21"),
+        ({"large_size": 65}, "65 columns are more than the 64"),
+        ({"widest": 17}, "17 px cannot be told in 64 columns"),
+    ]
+    for wrong, words in refused:
+        with pytest.raises(InputError, match=words):
+            check(_dataset("attenuation"), **wrong)
+    with pytest.raises(InputError, match="at least 3 and 9"):
+        check(_dataset("attenuation", angles=2))
 
 
 def test_missing_points_stay_missing_and_the_stripe_goes() -> None:
