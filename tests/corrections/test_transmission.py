@@ -165,10 +165,13 @@ def test_the_logarithm_in_a_wrong_place_is_refused(tmp_path, steps, message) -> 
         tomosaxs.plan(text)
 
 
-def test_the_logarithm_of_counts_is_warned_of(tmp_path) -> None:
+def test_counts_and_a_forgotten_logarithm_are_warned_of(tmp_path) -> None:
     scan = tmp_path / "scan.nxs"
     micro_ct_scan(scan, smooth_phantom(16, 2), ScanSettings(projections=12, rows=2, columns=16), Defects.none())
     [warning] = tomosaxs.plan(ORDER.format(path=scan, steps="  - plugin: minus_log")).warnings
     assert "put dark_flat_correction before it" in warning
-    right = "  - plugin: dark_flat_correction\n  - plugin: minus_log"
+    forgotten = "  - plugin: dark_flat_correction\n  - plugin: reconstruct"
+    [warning] = tomosaxs.plan(ORDER.format(path=scan, steps=forgotten)).warnings
+    assert "put minus_log before it" in warning
+    right = "  - plugin: dark_flat_correction\n  - plugin: minus_log\n  - plugin: reconstruct"
     assert not tomosaxs.plan(ORDER.format(path=scan, steps=right)).warnings

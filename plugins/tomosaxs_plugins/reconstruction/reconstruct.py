@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from tomosaxs import (
     Param,
     Scan,
     Sinograms,
+    Source,
     VolumeSlices,
     backends,
     did_you_mean,
@@ -153,7 +155,12 @@ def _memory(
     return slices * 4.0 * (area + (width + wide + copies) * angles) + 64.0 * area + 12000.0 * (width + wide)
 
 
-@plugin(shape=_shape, check=_check, memory=_memory, cite=("10.1137/1.9780898719277",))
+def _look(data: Dataset, source: Source | None, **_: Any) -> Iterator[str]:
+    if data.label == "transmission" or (data.label != "attenuation" and "flats" in data.auxiliaries):
+        yield "the logarithm was not taken, so the slices are no attenuation: put minus_log before it"
+
+
+@plugin(shape=_shape, check=_check, look=_look, memory=_memory, cite=("10.1137/1.9780898719277",))
 def reconstruct(
     data: Sinograms,
     scan: Scan,
