@@ -34,9 +34,9 @@ def check_windows(data: Dataset, **parameters: Any) -> None:
 
 def check_attenuation(data: Dataset, **parameters: Any) -> None:
     """Refuse transmissions, in which a wrong gain does not add the same to every angle."""
-    if data.label in ("transmission", "counts"):
+    if data.label == "transmission":
         raise InputError(
-            f"the data are {data.label}: this step needs attenuation, in which a wrong gain adds the same to every "
+            "the data are transmissions: this step needs attenuation, in which a wrong gain adds the same to every "
             "angle; put it after minus_log, or take remove_all_stripes or remove_stripes_by_sorting"
         )
     check_windows(data, **parameters)

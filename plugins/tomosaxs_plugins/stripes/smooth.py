@@ -43,7 +43,7 @@ def remove_stripes_by_fitting(
     Raises
     ------
     InputError
-        Where the data are transmissions or counts.
+        Where the data are transmissions.
 
     Notes
     -----
@@ -93,7 +93,7 @@ def remove_stripes_by_wavelets(
     Raises
     ------
     InputError
-        Where the data are transmissions or counts.
+        Where the data are transmissions.
 
     Notes
     -----
