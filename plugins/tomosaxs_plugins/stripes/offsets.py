@@ -174,22 +174,30 @@ def fitted(difference: NDArray[np.floating], level: Float, whole: Float) -> tupl
         ratio = np.abs(found[1:]) / np.maximum(error[1:], 1e-30)
         if len(used) == 1 or ratio.min() >= SIGNIFICANT:
             break
-        del used[1 + int(np.argmin(ratio))]
+        if ratio.min() < 0.5 * SIGNIFICANT:  # the hopeless ones at once, then one by one
+            used = [0] + [each for each, much in zip(used[1:], ratio, strict=True) if much >= 0.5 * SIGNIFICANT]
+        else:
+            del used[1 + int(np.argmin(ratio))]
     return found @ given[used], found @ functions(whole_turn, whole)[used]
 
 
 def _robust(given: Float, y: Float) -> tuple[Float, Float]:
     """Return factors of functions and their standard errors, by iterated weights."""
-    fit = np.full(len(y), np.median(y))
+    fit = np.full(len(y), _median(y))
+    tiny = 1e-9 * np.eye(len(given))
     for _ in range(ITERATIONS):
         apart = y - fit
-        scale = max(1.4826 * float(np.median(np.abs(apart))), 1e-12)
+        scale = max(1.4826 * _median(np.abs(apart)), 1e-12)
         weights = np.maximum(1 - np.square(apart / (4.5 * scale)), 0) ** 2
-        normal = (given * weights) @ given.T
-        normal[np.diag_indices_from(normal)] *= 1 + 1e-9
-        inverse = np.linalg.inv(normal)
-        found = inverse @ ((given * weights) @ y)
+        weighted = given * weights
+        inverse = np.linalg.inv(weighted @ given.T + tiny)
+        found = inverse @ (weighted @ y)
         fit = found @ given
     left = np.clip(y - fit, -3 * scale, 3 * scale)
     alike = float(np.clip(np.sum(left[1:] * left[:-1]) / max(float(np.sum(left**2)), 1e-30), 0, 0.9))
     return found, scale * np.sqrt(np.diag(inverse) * (1 + alike) / (1 - alike))
+
+
+def _median(values: Float) -> float:
+    middle = len(values) // 2
+    return float(np.partition(values, middle)[middle])
