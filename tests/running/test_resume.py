@@ -46,6 +46,23 @@ def test_what_is_done_is_not_done_again(listing, command, tmp_path) -> None:
     assert sorted((out / "tiff_stack").glob("*.tif")) == pictures
 
 
+def test_a_value_that_is_an_array_is_taken_over(make_list, command, tmp_path) -> None:
+    """The limits of grey levels are two numbers; only what follows them runs again."""
+    grey = "  - plugin: find_limits\n    name: limits\n  - plugin: rescale\n    limits: ${limits}\n"
+    path = make_list("")
+    path.write_text(path.read_text() + grey)
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    assert command("run", path, "-o", out).status == 0
+    assert not command("run", path, "-o", out, "--resume").lines("pass ")
+    again = command("run", path, "-o", out, "--resume", "--set", "rescale.bits=16")
+    assert again.status == 0, again.text
+    [taken] = again.lines("taken from the earlier run")
+    assert "limits" in taken
+    assert not any("limits" in line for line in again.lines("pass "))
+    assert command("run", path, "-o", fresh, "--set", "rescale.bits=16").status == 0
+    same(values(fresh), values(out))
+
+
 def test_only_what_a_changed_parameter_touches_is_done_again(listing, command, tmp_path) -> None:
     out = tmp_path / "out"
     first = here(listing, out, keep_work=True)

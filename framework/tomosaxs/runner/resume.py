@@ -77,13 +77,18 @@ def estimates_in(result: Path) -> dict[str, Estimate]:
         with h5py.File(result, "r") as handle:
             group = handle.get("entry/estimates")
             groups = list(group.values()) if isinstance(group, h5py.Group) else []
-            return {str(g.attrs["key"]): _estimate(g) for g in groups if "key" in g.attrs and g["value"].shape == ()}
+            return {str(g.attrs["key"]): _estimate(g) for g in groups if "key" in g.attrs and _is_numeric(g["value"])}
     except (OSError, KeyError):
         return {}
 
 
+def _is_numeric(value: object) -> bool:
+    return isinstance(value, h5py.Dataset) and value.dtype.kind in "iuf"
+
+
 def _estimate(group: h5py.Group) -> Estimate:
-    value, uncertainty, confidence = (float(group[name][()]) for name in ("value", "uncertainty", "confidence"))
+    uncertainty, confidence = (float(group[name][()]) for name in ("uncertainty", "confidence"))
+    value = group["value"][()] if group["value"].shape else float(group["value"][()])
     details = {n: d[()] for n, d in group.get("details", {}).items() if isinstance(d, h5py.Dataset)}
     pictures = {n: g["data"][()] for n, g in group.get("pictures", {}).items()}
     return Estimate(
