@@ -187,6 +187,13 @@ def test_it_is_as_good_as_the_library(step: Step, kind: str, parameters: dict[st
     assert np.std(ours - truth) <= 1.05 * np.std(theirs - truth)
 
 
+def test_stripes_opposite_of_each_other_are_no_wall() -> None:
+    clean = measured()
+    striped = clean.copy()
+    striped[:, [58, COLUMNS - 1 - 58]] += 0.08
+    assert np.std(remove_all_stripes(striped[None])[0] - clean) < 0.1 * np.std(striped - clean)
+
+
 def test_sorting_of_all_columns_is_the_published_method() -> None:
     removal = pytest.importorskip("algotom.prep.removal", reason="algotom is not installed")
     data = _data("narrow")

@@ -38,6 +38,8 @@ REACH = 6
 """How far the columns are that a column is compared with, px."""
 WIDER = 1.0
 """What the usual deviation of a run is, as a multiple of its width times that of a single column."""
+EVEN = 0.12
+"""By how much the comparisons of one column may differ that is no wall, as a part of what it stands out by."""
 USUAL = 41
 """Columns from which the usual deviation is taken."""
 
@@ -154,8 +156,9 @@ def _narrow(compared: Comparisons, width: int, threshold: float, part: float) ->
     for shift in (0, 1, width + 2, width + 3):
         good &= -beside[shift : shift + count] * sign < size
     sharp = np.abs(ends[0] - ends[1]) < 0.3 * ends.max(axis=0)
+    even = (np.abs(ends - size) < EVEN * size).all(axis=0) & (width == 1)
     return [
-        Candidate(int(c), int(c) + width - 1, float(score[c]), float(value[c]), bool(sharp[c]))
+        Candidate(int(c), int(c) + width - 1, float(score[c]), float(value[c]), bool(sharp[c]), bool(even[c]))
         for c in np.flatnonzero(good)
     ]
 

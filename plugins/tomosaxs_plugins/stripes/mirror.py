@@ -28,7 +28,8 @@ CHANCE = (-71, -59, -47, -37, 37, 47, 59, 71)
 class Candidate(NamedTuple):
     """Neighbouring columns, first and last included, that stand out.
 
-    By how many standard errors, by how much, and if as sharply on the left as on the right.
+    By how many standard errors, by how much, if as sharply on the left as on the right, and if by the same in all
+    comparisons, as no wall does.
     """
 
     first: int
@@ -36,6 +37,7 @@ class Candidate(NamedTuple):
     score: float
     value: float
     sharp: bool
+    even: bool = False
 
 
 class Comparison(NamedTuple):
@@ -69,7 +71,7 @@ def unpaired(found: list[Candidate], left: Comparison, right: Comparison, twice:
         on_axis = abs(each.first + each.last - twice) <= SLACK + each.last - each.first
         mirrored = _mirror_image(each, left, right, twice) or _has_partner(each, found, twice) or on_axis
         single = each.sharp and not round_sample and each.last - each.first < 2
-        if single or not mirrored:
+        if single or each.even or not mirrored:
             kept.append(each)
     return kept
 
