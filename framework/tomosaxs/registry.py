@@ -240,7 +240,10 @@ def find(name: str, relative_to: Path | None = None) -> PluginSpec:
         if today:
             raise InputError(f"{name} is called {today} now; tomosaxs upgrade writes the new names into a list")
         reasons = "".join(f"\n  not available: {reason}" for reason in broken().values())
-        raise InputError(f"no plugin is called {name!r}{did_you_mean(name, plugins())}{reasons}")
+        hint = did_you_mean(name, plugins())
+        if "did you mean" not in hint:  # thirty of a hundred names would help nobody who has another program's in mind
+            hint = f"; find it by a word of what it does, for instance:  tomosaxs list {name.partition('_')[0]}"
+        raise InputError(f"no plugin is called {name!r}{hint}{reasons}")
     if ".py:" in entry.target:
         return _from_file(entry.target, Path.cwd())
     reason = entry.missing()

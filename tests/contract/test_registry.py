@@ -138,6 +138,8 @@ def test_a_target_that_is_no_plugin(package: Callable[..., None]) -> None:
 def test_a_misspelt_name_is_answered_with_the_near_ones() -> None:
     with pytest.raises(InputError, match=r"no plugin is called 'minuslog'.*did you mean 'minus_log'"):
         registry.find("minuslog")
+    with pytest.raises(InputError, match=r"no plugin is called 'ring_removal'.*tomosaxs list ring$"):
+        registry.find("ring_removal")
 
 
 # --- files
