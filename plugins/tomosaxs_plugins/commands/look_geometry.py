@@ -180,5 +180,6 @@ def axis_warnings(guess: AxisGuess) -> list[Warn]:
                          "the run looks at more rows; where it stops it shows candidates to choose from"))  # fmt: skip
     if np.isfinite(guess.tilt) and abs(guess.tilt) > 0.1 and guess.confidence > 0.5:
         made.append(Warn(f"the axis is tilted by about {guess.tilt:.2f} degrees against the detector",
-                         "correct_tilt, before minus_log: angle: ${axis.tilt_deg}, centre: ${axis}", loud=False))  # fmt: skip
+                         "correct_tilt, before minus_log: angle: ${axis.tilt_deg}, centre: ${axis}",
+                         loud=False))  # fmt: skip
     return made
