@@ -156,7 +156,7 @@ def _narrow(compared: Comparisons, width: int, threshold: float, part: float) ->
     for shift in (0, 1, width + 2, width + 3):
         good &= -beside[shift : shift + count] * sign < size
     sharp = np.abs(ends[0] - ends[1]) < 0.3 * ends.max(axis=0)
-    even = (np.abs(ends - size) < EVEN * size).all(axis=0) & (width == 1)
+    even = np.logical_and((np.abs(ends - size) < EVEN * size).all(axis=0), width == 1)
     return [
         Candidate(int(c), int(c) + width - 1, float(score[c]), float(value[c]), bool(sharp[c]), bool(even[c]))
         for c in np.flatnonzero(good)
