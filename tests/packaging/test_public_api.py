@@ -36,8 +36,8 @@ KERNELS = (
     "reconstruction/grid.py", "reconstruction/lanes.py", "reconstruction/parallel.py",
     "reconstruction/backends/astra.py", "reconstruction/backends/base.py", "reconstruction/backends/own.py",
     "reconstruction/backends/tomopy.py",
-    "stripes/angular.py", "stripes/batch.py", "stripes/dead.py", "stripes/detect.py", "stripes/metric.py",
-    "stripes/mirror.py", "stripes/offsets.py", "stripes/ranks.py",
+    "stripes/angular.py", "stripes/batch.py", "stripes/compare.py", "stripes/dead.py", "stripes/detect.py",
+    "stripes/metric.py", "stripes/mirror.py", "stripes/offsets.py", "stripes/ranks.py",
     "savers/tiff_pages.py", "volume/binning.py", "volume/grey.py", "volume/parts.py", "volume/selection.py",
     "volume/statistics.py",
 )  # fmt: skip

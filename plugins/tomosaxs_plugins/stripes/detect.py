@@ -18,16 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, percentile_filter
 
-from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.stripes.compare import compare, run_location
 from tomosaxs_plugins.stripes.mirror import STEADY, Candidate, Comparison, twice_the_axis, unpaired
 
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-GROUPS = 128
-"""Groups of neighbouring angles that are compared with each other, at most."""
-BLOCKS = 32
-"""Ranges of angle in which a stripe is to stand out to one side."""
 FLOOR = 1e-4
 """Standard error that every comparison has at least, as a part of the range of the data."""
 NARROW = 4
@@ -53,15 +49,6 @@ def angular_windows(count: int, part: float) -> list[tuple[int, int]]:
     return [(int(start), int(start) + length) for start in starts]
 
 
-def grouped(sinogram: Array) -> Array:
-    """Return the means over groups of neighbouring angles, column by column: (columns, groups)."""
-    count, columns = sinogram.shape
-    groups = count // -(-count // GROUPS)
-    out = np.zeros((groups, columns), np.float32)
-    _group(sinogram, np.linspace(0, count, groups + 1).astype(np.int64), out)
-    return np.ascontiguousarray(out.T)
-
-
 class Comparisons:
     """Every column beside its neighbours on the left, on the right and on both sides, kept up to date.
 
@@ -80,7 +67,7 @@ class Comparisons:
     def update(self, columns: NDArray[np.int64]) -> None:
         """Compare some of the columns again."""
         for kind, side in zip(KINDS, self.sides, strict=True):
-            _compare(self.lines, kind, columns, side.value, side.error, side.share)
+            compare(self.lines, kind, columns, side.value, side.error, side.share)
         self.left, self.right, self.single = (
             Comparison(side.value, np.maximum(np.maximum(side.error, _usual(side.value)), self.floor), side.share)
             for side in self.sides
@@ -143,7 +130,7 @@ def _narrow(compared: Comparisons, width: int, threshold: float, part: float) ->
     if width > 1:
         value, error, share = np.zeros((3, len(compared.lines)))
         likely = likely[np.abs(ends[:, likely]).max(axis=0) > 0.5 * threshold * single.error[likely]]
-        _compare(compared.lines, width, likely, value, error, share)
+        compare(compared.lines, width, likely, value, error, share)
         error = np.maximum(error, WIDER * width * _usual(single.value))
         error = 2 * np.maximum(error, compared.floor)
     value, error, share = value[:count], error[:count], share[:count]
@@ -181,171 +168,8 @@ def _wide(
             inside = max(abs(float(right.value[first])), abs(float(left.value[last])))
             if steps.min() < 0.5 * steps.max() or inside > 0.3 * size:
                 continue
-            plateau = _run_location(lines, int(first), int(last)) * np.sign(one)
+            plateau = run_location(lines, int(first), int(last)) * np.sign(one)
             if 0.6 * size < plateau < 1.6 * size:
                 score = min(abs(one) / left.error[first], abs(other) / right.error[last])
                 found.append(Candidate(int(first), int(last), float(score), 0.5 * (one + other), True))
     return found
-
-
-def _group_loop(sinogram: Array, edges: NDArray[np.int64], out: Array) -> None:
-    for group in range(len(edges) - 1):
-        line = out[group]
-        for row in range(edges[group], edges[group + 1]):
-            for column in range(len(line)):
-                line[column] += sinogram[row, column]
-        share = np.float32(1.0 / (edges[group + 1] - edges[group]))
-        for column in range(len(line)):
-            line[column] *= share
-
-
-def _select_loop(values: Array, count: int) -> float:
-    """Return the median; the values are put into another order."""
-    low, high, middle = 0, count - 1, count // 2
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high = j
-        elif middle >= i:
-            low = i
-        else:
-            break
-    return float(values[middle])
-
-
-_select = compiled(_select_loop, nogil=True)
-
-
-def _residual_loop(lines: Array, first: int, last: int, kind: int, out: Array) -> bool:
-    """Fill in what a run is above its neighbours at every angle; return if it has enough of them."""
-    columns, count = lines.shape
-    if kind <= 0:
-        side = -1 if kind < 0 else 1
-        here = first if kind < 0 else last
-        deepest = 0
-        while deepest < 3 and 0 <= here + 2 * side * (deepest + 1) < columns:
-            deepest += 1
-        if deepest == 0:
-            return False
-        line = lines[here]
-        a, b = lines[here + side], lines[here + 2 * side]
-        if deepest < 3:
-            for k in range(count):
-                out[k] = line[k] - 2 * a[k] + b[k]
-            return True
-        c, d, e = lines[here + 4 * side], lines[here + 3 * side], lines[here + 6 * side]
-        for k in range(count):
-            x, y, z = 2 * a[k] - b[k], 2 * b[k] - c[k], 2 * d[k] - e[k]
-            out[k] = line[k] - max(min(x, y), min(max(x, y), z))
-        return True
-    if first < 1 or last > columns - 2:
-        return False
-    width = last - first + 1
-    step = (width + 1) // 2
-    near = 0.5 * (width + 1)
-    far = near + step
-    share = np.float32(0)
-    if first - 1 - step >= 0 and last + 1 + step < columns:
-        share = np.float32((near * near - (width * width - 1) / 12.0) / (far * far - near * near))
-    else:
-        step = 0
-    a, b, c, d = lines[first - 1], lines[last + 1], lines[first - 1 - step], lines[last + 1 + step]
-    part, half = np.float32(1.0 / width), np.float32(0.5)
-    for k in range(count):
-        out[k] = lines[first, k]
-    for column in range(first + 1, last + 1):
-        for k in range(count):
-            out[k] += lines[column, k]
-    for k in range(count):
-        out[k] = part * out[k] - half * ((1 + share) * (a[k] + b[k]) - share * (c[k] + d[k]))
-    return True
-
-
-_residual = compiled(_residual_loop, nogil=True)
-
-
-def _location_loop(values: Array, work: Array) -> tuple[float, float]:
-    """Return Tukey's biweight location and the scale, 1.4826 times the median absolute deviation."""
-    count = len(values)
-    for k in range(count):
-        work[k] = values[k]
-    middle = _select(work, count)
-    for k in range(count):
-        work[k] = abs(values[k] - np.float32(middle))
-    scale = 1.4826 * _select(work, count)
-    if scale <= 0:
-        return middle, 0.0
-    share = np.float32(1 / (4 * scale))
-    for _ in range(4):
-        above, total, centre = np.float32(0), np.float32(0), np.float32(middle)
-        for k in range(count):
-            apart = values[k] - centre
-            u = apart * share
-            w = max(np.float32(1) - u * u, np.float32(0))
-            w *= w
-            above += w * apart
-            total += w
-        middle += float(above) / float(total) if total > 0 else 0.0
-    return middle, scale
-
-
-_location = compiled(_location_loop, nogil=True, fastmath={"reassoc", "contract"})
-
-
-def _compare_loop(lines: Array, kind: int, chosen: NDArray[np.int64], value: Float, error: Float, share: Float) -> None:
-    count = lines.shape[1]
-    blocks = min(count, BLOCKS)
-    values, work = np.empty(count, np.float32), np.empty(count, np.float32)
-    for column in chosen:
-        if not _residual(lines, column, column + max(kind, 1) - 1, kind, values):
-            continue
-        middle, scale = _location(values, work)
-        clip = 3 * scale
-        sums, squares, products, before = 0.0, 0.0, 0.0, 0.0
-        same = 0
-        for block in range(blocks):
-            mean = 0.0
-            for k in range(block * count // blocks, (block + 1) * count // blocks):
-                apart = min(max(values[k] - middle, -clip), clip)
-                mean += middle + apart
-                squares += apart * apart
-                products += apart * before
-                before = apart
-            if mean * middle > 0:
-                same += 1
-        sums = max(min(products / squares if squares > 0 else 0.0, 0.9), 0.0)  # neighbouring angles are alike
-        value[column] = middle
-        error[column] = 1.1 * scale * np.sqrt((1 + sums) / (1 - sums) / count)
-        share[column] = same / blocks
-
-
-def _run_location(lines: Array, first: int, last: int) -> float:
-    """Return by how much the mean of a run stands out; 0 where it has no neighbours."""
-    values = np.empty(lines.shape[1], np.float32)
-    return float(_location(values, np.empty_like(values))[0]) if _residual(lines, first, last, 1, values) else 0.0
-
-
-def sides(lines: Array, stripe: Candidate) -> tuple[Array, Array]:
-    """Return the step at the left and at the right end of a stripe at every angle, seen from outside and inside."""
-    steps = []
-    for column, kind in ((stripe.first, -1), (stripe.last, 0)):
-        outer = stripe.first - 1 if kind < 0 else stripe.last + 1
-        one, other = np.zeros((2, lines.shape[1]), np.float32)
-        _residual(lines, column, column, kind, one)
-        _residual(lines, outer, outer, -1 - kind, other)
-        steps.append(0.5 * (one - other))
-    return steps[0], steps[1]
-
-
-_group = compiled(_group_loop, nogil=True)
-_compare = compiled(_compare_loop, nogil=True)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.stripes.detect import NARROW, Comparisons, angular_windows, grouped, sides, stripes_of
+from tomosaxs_plugins.stripes.compare import grouped, sides
+from tomosaxs_plugins.stripes.detect import NARROW, Comparisons, angular_windows, stripes_of
 from tomosaxs_plugins.stripes.mirror import Candidate
 
 Array = NDArray[np.float32]
