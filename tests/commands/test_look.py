@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from tomosaxs.cli.commands import tomosaxs
 from tomosaxs.cli.ending import guarded
+from tomosaxs.testing import Defects, ScanSettings, micro_ct_scan, packing
 from tomosaxs_plugins.commands import look_sample
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -193,6 +194,16 @@ def test_no_flats_at_all(here):
     frames, _, darks = counts(attenuation(HALF))
     write(here / "bare.nxs", frames, frames[:0], darks, HALF)
     assert "no flats: counts cannot become a transmission" in "".join(loud(looked("bare.nxs")))
+
+
+def test_a_sample_that_hardly_absorbs(here):
+    """Weak against the noise of a pixel: the phase is suggested; not for one that absorbs well."""
+    settings = ScanSettings(projections=91, rows=24, columns=96, closed=True)
+    for absorption, told in ((0.1, True), (1.5, False)):
+        path = here / f"absorbs{absorption}.nxs"
+        micro_ct_scan(path, packing(96, 24, absorption=absorption), settings, Defects(photons=2000.0))
+        said = looked(path.name)
+        assert ("slices of the absorption show little" in said) is told, said
 
 
 def test_edge_enhancement_suggests_phase_retrieval(here):

@@ -145,8 +145,8 @@ def field_warnings(sample: Sample, guess: AxisGuess, kind: str) -> list[Warn]:
         share = 100 * min(left, right)
         return [*made,
                 Warn(f"local tomography: the sample reaches over both edges in {share:.0f} % of the projections",
-                     "values near the rim of the slices are too large; padding: edge of reconstruct "
-                     "softens that")]  # fmt: skip
+                     "values near the rim of the slices are too large; padding: cylinder of reconstruct "
+                     "brings them back")]  # fmt: skip
     if max(left, right) > OFTEN:
         side, share = ("left", left) if left > right else ("right", right)
         return [*made,

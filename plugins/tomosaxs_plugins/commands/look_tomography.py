@@ -12,6 +12,7 @@ from tomosaxs import Quantity
 from tomosaxs_plugins.commands import look_geometry as geometry
 from tomosaxs_plugins.commands import look_values as values
 from tomosaxs_plugins.commands.look_axis import AxisGuess, attenuation, guess_axis, one_slice
+from tomosaxs_plugins.commands.look_contrast import contrast_warnings
 from tomosaxs_plugins.commands.look_recognise import Found
 from tomosaxs_plugins.commands.look_report import Report, number_text
 from tomosaxs_plugins.commands.look_sample import Sample, sample
@@ -73,6 +74,7 @@ def findings(found: Found) -> Findings:
                 loud=False,
             )
         )
+    warnings += contrast_warnings(taken, kind, fringes=share > values.MANY_FRINGES)
     for text in found.source.messages:
         if text.startswith("WARNING: ") or "broken link" in text:
             warnings.append(values.Warn(text.removeprefix("WARNING: ")))
