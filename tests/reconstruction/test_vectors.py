@@ -1,0 +1,63 @@
+"""The small vector language of the kernels: the same numbers as NumPy, lane by lane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from numba import njit
+
+from tomosaxs_plugins.reconstruction.vectors import (
+    load8,
+    load16,
+    multiply_add,
+    spread8,
+    spread16,
+    store,
+)
+
+
+@njit
+def _eight(one: Any, other: Any, factor: float) -> None:
+    a, b = load8(one, 3), load8(other, 1)
+    store(one, 3, multiply_add(a, b, spread8(factor)) - (a + b) * b)
+
+
+@njit
+def _sixteen(one: Any, other: Any, factor: float) -> None:
+    total = spread16(0.0)
+    for number in range(4):
+        total = total + load16(one, 16 * number) * spread16(factor)
+    store(other, 5, total)
+
+
+def test_eight_lanes_from_any_place() -> None:
+    generator = np.random.default_rng(1)
+    one, other = (generator.normal(size=20).astype(np.float32) for _ in range(2))
+    expected = one.copy()
+    a, b = one[3:11].astype(float), other[1:9].astype(float)
+    expected[3:11] = a * b + 0.25 - (a + b) * b
+    _eight(one, other, 0.25)
+    np.testing.assert_allclose(one, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(np.delete(one, range(3, 11)), np.delete(expected, range(3, 11)))
+
+
+def test_sixteen_lanes_summed_in_a_loop() -> None:
+    one = np.arange(64, dtype=np.float32)
+    other = np.zeros(32, dtype=np.float32)
+    _sixteen(one, other, 0.5)
+    np.testing.assert_array_equal(other[5:21], 0.5 * one.reshape(4, 16).sum(axis=0))
+    assert not other[:5].any()
+    assert not other[21:].any()
+
+
+def test_vectors_of_different_length_are_not_added() -> None:
+    def mixed(values: Any) -> None:
+        store(values, 0, load8(values, 0) + load16(values, 0))
+
+    with pytest.raises(Exception, match="Vector"):
+        njit(mixed)(np.zeros(16, dtype=np.float32))
