@@ -1,4 +1,7 @@
-"""Memory of blocks, used again: large new arrays cost more to get from the system than frames cost to decode."""
+"""Memory of blocks, used again: large new arrays cost more to get from the system than frames cost to decode.
+
+And what a rank may hold at all: the promise of ``--memory``, and what a process holds now.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import math
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,9 @@ _LEAST = 1 << 24
 """Bytes below which the memory allocator itself keeps what was used."""
 _MOST = 1 << 30
 """Bytes of this process that are kept for later blocks, all together."""
+
+BESIDE = 220e6
+"""Bytes of a rank beside its share of ``--memory``: interpreter, libraries and compiled code, as measured."""
 
 _kept: list[NDArray[np.uint8]] = []
 _lock = threading.Lock()
@@ -45,3 +52,39 @@ def empty_block(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
 def _is_free(number: int) -> bool:
     """Return whether only the list itself (and this question) refers to the memory; a view refers to it as well."""
     return sys.getrefcount(_kept[number]) <= 2
+
+
+def node_limit(memory: float, node_ranks: int) -> float:
+    """Return the bytes that all ranks of a node together never exceed: ``--memory`` and `BESIDE` for each of them.
+
+    Parameters
+    ----------
+    memory : float
+        ``--memory`` of a node, `tomosaxs.plan.Options.memory`.
+    node_ranks : int
+        Ranks on the node.
+    """
+    return memory + node_ranks * BESIDE
+
+
+def rank_limit(memory: float, node_ranks: int, needed: float = 0.0) -> float:
+    """Return the bytes that one rank never exceeds.
+
+    Parameters
+    ----------
+    memory, node_ranks
+        As for `node_limit`.
+    needed : float
+        What the plan says that this rank needs at most, where that is more than an equal share of the node (the first
+        rank, which finishes estimators); `tomosaxs.plan.memory.rank_need`.
+    """
+    return max(memory / max(1, node_ranks), needed) + BESIDE
+
+
+def proportional_size(process: int | str = "self") -> int:
+    """Return the memory of a process in bytes, its part of shared pages only (PSS); 0 where it cannot be known."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it ended, is not ours, or the system keeps no such file
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from tomosaxs.dataset import chunks_of, is_compressed
@@ -91,6 +92,19 @@ def _held(one: Pass) -> dict[PlannedStep, float]:
     return found
 
 
+def spare_memory(passes: Iterable[Pass], options: Options) -> float:
+    """Return the bytes of a node that can hold datasets while the given passes run, beside blocks of useful size.
+
+    What is held so goes into `Pass.held` of every pass during which it is there: `size_blocks` then makes the blocks
+    out of what is left.
+    """
+    free = options.memory
+    for one in passes:
+        share = max(1, -(-one.count // options.ranks))
+        free = min(free, options.memory - one.held - options.node_ranks * pass_bytes(one, min(share, LANES)))
+    return max(free, 0.0)
+
+
 def size_blocks(one: Pass, options: Options) -> None:
     """Set the block size of a pass and the bytes that a rank then needs."""
     share = max(1, -(-one.count // options.ranks))
@@ -100,7 +114,7 @@ def size_blocks(one: Pass, options: Options) -> None:
 
 def too_large(one: Pass, options: Options) -> str:
     """Return a warning where the blocks of a pass need more memory than is allowed, else an empty text."""
-    need, allowed = one.memory * options.node_ranks, options.memory
+    need, allowed = one.memory * options.node_ranks + one.held, options.memory
     if need <= allowed:
         return ""
     return (
@@ -110,7 +124,7 @@ def too_large(one: Pass, options: Options) -> str:
 
 
 def _wanted(one: Pass, options: Options, share: int) -> int:
-    budget = options.memory / max(1, options.node_ranks)
+    budget = (options.memory - one.held) / max(1, options.node_ranks)
     fixed = pass_bytes(one, 0)
     slope = max(1.0, (pass_bytes(one, share) - fixed) / share)
     fits = int((budget - fixed) // slope)

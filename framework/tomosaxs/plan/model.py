@@ -207,6 +207,8 @@ class Pass:
         Sliced axes of every dataset in it.
     sizes : tuple of int
         Sizes of the sliced axes.
+    held : float
+        Bytes of a node that datasets in shared memory take while the pass runs.
     """
 
     kind: Literal["section", "estimate"]
@@ -218,6 +220,7 @@ class Pass:
     fraction: float = 1.0
     block: int = 1
     memory: float = 0.0
+    held: float = 0.0
     number: int = 0
 
     @property
