@@ -1,47 +1,121 @@
-"""Compilation of inner loops, with the machine code kept in a folder of the user's.
+"""Compilation of inner loops: at their first call, with the machine code kept in a folder of the user's.
 
-numba would keep it beside the source. In an installed package that leaves files which no uninstall removes: the folder
-that stays behind hides the package of a later `pip install -e`.
+numba would keep the machine code beside the source. In an installed package that leaves files which no uninstall
+removes: the folder that stays behind hides the package of a later `pip install -e`.
+
+numba takes longer to import than most of what reads a list needs altogether. So it is imported when a compiled function
+is called: lists are checked, planned and explained without it.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import config as untyped_config
-from numba import njit
-
-config: Any = untyped_config
-
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_LOCK = threading.RLock()
 
 
 def compiled(function: Function, **options: Any) -> Function:
-    """Compile a function, and keep the machine code where a place for it is writable.
+    """Have a function compiled at its first call, and the machine code kept where a place for it is writable.
 
     Parameters
     ----------
     function : callable
-        What numba compiles at its first call.
+        What numba compiles.
     **options
         Further options of `numba.njit`, for instance ``nogil=True``.
 
     Returns
     -------
     callable
-        The compiled function. `NUMBA_CACHE_DIR`, where it is set, says where the machine code is kept.
+        The compiled function, for calls from Python and from other compiled functions. `NUMBA_CACHE_DIR`, where it is
+        set, says where the machine code is kept.
     """
-    given = config.CACHE_DIR
-    config.CACHE_DIR = given or _folder()
+    return cast(Function, _Compiled(function, options))
+
+
+class _Compiled:
+    """A function that numba gets to see when it is first needed.
+
+    Parameters
+    ----------
+    function : callable
+        What is compiled.
+    options : dict
+        Of `numba.njit`.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._options = function, options
+        self._made: Any = None
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the compiled function."""
+        return (self._made or self._make())(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what numba gives a compiled function: ``signatures``, ``py_func``, its type in other functions."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._made or self._make(), name)
+
+    def _make(self) -> Any:
+        with _LOCK:
+            if self._made is None:
+                self._made = _with_numba(self._function, self._options)
+            return self._made
+
+
+def _with_numba(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Return the dispatcher of numba for a function."""
+    numba = _numba()
+    given = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = given or _folder()
     try:
-        return cast(Function, njit(cache=True, **options)(function))
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba found no folder that it could write to
-        return cast(Function, njit(**options)(function))
+        return numba.njit(**options)(function)
     finally:
-        config.CACHE_DIR = given
+        numba.config.CACHE_DIR = given
+
+
+@functools.lru_cache(maxsize=1)
+def _numba() -> Any:
+    """Return numba, imported without the linear algebra of scipy until a function asks for it.
+
+    numba imports `scipy.linalg`, as long as half a second of work, only to see whether it is there. What a compiled
+    function really uses of it is looked for again when that function is compiled.
+    """
+    import numba
+    import numba.np.linalg as algebra
+
+    look = getattr(algebra, "ensure_blas", None)
+    if look is None or not _is_installed("scipy"):
+        return numba
+    untyped: Any = algebra
+    untyped.ensure_blas = _assumed
+    try:
+        import numba.np.arraymath  # which looks while it is imported
+    finally:
+        untyped.ensure_blas = look
+    return numba
+
+
+def _assumed() -> None:
+    """Stand in for the look at scipy's linear algebra."""
+
+
+def _is_installed(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None
 
 
 def _folder() -> str:
