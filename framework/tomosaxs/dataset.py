@@ -171,7 +171,8 @@ def read_into(reader: Reader, selection: tuple[Selection, ...], out: NDArray[Any
         direct(selection, out)
 
 
-def _innermost(reader: Reader) -> Any:
+def innermost(reader: Reader) -> Any:
+    """Return the reader that crops and bins are made of."""
     inner: Any = reader
     while hasattr(inner, "whole"):
         inner = inner.whole
@@ -180,7 +181,7 @@ def _innermost(reader: Reader) -> Any:
 
 def is_compressed(reader: Reader) -> bool:
     """Return whether chunks are decoded whole to read a part, as far as the reader tells (``compressed``)."""
-    return bool(getattr(_innermost(reader), "compressed", False))
+    return bool(getattr(innermost(reader), "compressed", False))
 
 
 def chunks_of(reader: Reader) -> tuple[int, ...] | None:
@@ -194,7 +195,7 @@ def chunks_of(reader: Reader) -> tuple[int, ...] | None:
 
 def take_notes(reader: Reader) -> dict[str, int]:
     """Return what a reader had to say since it was asked last (``notes``: text -> count), and empty that."""
-    notes: dict[str, int] = getattr(_innermost(reader), "notes", {})
+    notes: dict[str, int] = getattr(innermost(reader), "notes", {})
     taken = dict(notes)
     notes.clear()
     return taken

@@ -5,6 +5,8 @@ And what a rank may hold at all: the promise of ``--memory``, and what a process
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
 import sys
 import threading
@@ -52,6 +54,23 @@ def empty_block(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
 def _is_free(number: int) -> bool:
     """Return whether only the list itself (and this question) refers to the memory; a view refers to it as well."""
     return sys.getrefcount(_kept[number]) <= 2
+
+
+def forget_blocks() -> None:
+    """Give back the memory of blocks that nobody holds any more, and what the allocator keeps of small ones."""
+    with _lock:
+        for number in reversed(range(len(_kept))):
+            if _is_free(number):
+                del _kept[number]
+    trim = getattr(_allocator(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _allocator() -> ctypes.CDLL | None:
+    """Return the C library where it is the GNU one, whose memory can be given back."""
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def node_limit(memory: float, node_ranks: int) -> float:

@@ -7,6 +7,7 @@ neither parallel HDF5 nor messages are needed. A finished store carries a mark; 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -76,6 +77,19 @@ class Store:
                 f"{self.file.parent}: cannot store {need / 1e9:.3g} GB ({free / 1e9:.3g} GB free): {error}"
             ) from error
 
+    def holds(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+        """Return whether the file has room for such a dataset at its place, whole or not."""
+        try:
+            with h5py.File(self.file, "r") as handle:
+                found = handle.get(self.internal)
+                if not isinstance(found, h5py.Dataset) or found.shape != shape or found.dtype != dtype:
+                    return False
+                offset = found.id.get_offset()
+        except OSError:
+            return False
+        need = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        return offset is not None and self.file.stat().st_size >= offset + need
+
     def open(self, mode: str = "r") -> NDArray[Any]:
         """Map the dataset into memory, ``r`` to read or ``r+`` to write."""
         with h5py.File(self.file, "r") as handle:
@@ -112,3 +126,16 @@ def flush(array: NDArray[Any]) -> None:
     """Hand a mapped array's changes to the file system."""
     if isinstance(array, np.memmap):
         array.flush()
+
+
+def release(array: NDArray[Any]) -> None:
+    """Let the pages of a mapped array go from this process's memory; its values stay, in the file.
+
+    Pages of a map count as memory of the process that touched them: without this a rank would hold all it ever wrote.
+    The system reads or writes them as it does those of any file.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -13,9 +13,12 @@ from tomosaxs.dataset import Axis
 from tomosaxs.report.pictures import robust_limits
 from tomosaxs.report.slices import Figure, place_text, slice_figure, with_units
 from tomosaxs.report.svg import line_chart, number_text
+from tomosaxs.store import release
 
 PROFILE_AXES = ("q", "two_theta", "radius", "d_spacing", "azimuth", "energy", "channel")
 _BYTES, _MEAN_OF, _POINTS, _WIDTH, _WIDE = 1 << 28, 400, 2000, 280.0, 470.0
+_HELD, _AROUND = 1 << 24, 1 << 16
+"""Bytes of a mapped file that are held at a time, and those that the system maps around every place touched."""
 _CAKES = 64
 _LEVELS = (("low", 2.0), ("median", 50.0), ("high", 98.0))
 
@@ -119,7 +122,14 @@ def sums_of(frames: Frames) -> Totals:
     thin = values[tuple(slice(None, None, step) for step in steps)]
     thin = thin[..., ::inner, :] if inner > 1 else thin
     shape = thin.shape[: len(steps)]
-    grid = np.array([_total(row) for row in thin.reshape(-1, *thin.shape[len(steps) :])] or [], dtype=np.float64)
+    sums, held = [], 0
+    for row in thin.reshape(-1, *thin.shape[len(steps) :]):
+        sums.append(_total(row))
+        held += max(row.nbytes * inner, _AROUND)
+        if held > _HELD:
+            release(values)
+            held = 0
+    grid = np.array(sums, dtype=np.float64)
     partly = f"sums over every {_ordinal(inner)} azimuth" if inner > 1 else ""
     return Totals(grid.reshape(shape), tuple(steps), partly)
 

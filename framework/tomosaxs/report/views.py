@@ -15,8 +15,13 @@ from tomosaxs.report.pictures import HIGH_PERCENTILE, LOW_PERCENTILE, robust_lim
 from tomosaxs.report.slices import place_text, slice_figure, with_units
 from tomosaxs.report.svg import histogram_chart, length_prefix, number_text, pretty_units, tick_texts
 from tomosaxs.result import SavedDataset
+from tomosaxs.store import release
 
 _SAMPLE, _RUNS, _PAGES, _PAGE = 1 << 20, 256, 1 << 16, 4096
+_AROUND = 1 << 16
+"""Bytes that the system maps around every place of a file that is touched."""
+_HELD = 1 << 24
+"""Bytes of a mapped file that are held at a time."""
 _WIDTH, _WIDE = 280.0, 470.0
 
 
@@ -52,6 +57,7 @@ def view_of(saved: SavedDataset) -> View:
         view.notes.append("It is empty.")
         return view
     sample, told = take_sample(values)
+    release(values)
     limits = robust_limits(sample)
     curves = values.ndim == 1 or (values.ndim > 1 and dataset.names[-1] in PROFILE_AXES)
     view.numbers = _statistics(sample, curves)
@@ -68,6 +74,7 @@ def view_of(saved: SavedDataset) -> View:
     else:
         _add_slices(view, values, dataset.axes, limits)
         view.histogram = histogram_chart(sample, limits, quantity)
+    release(values)
     return view
 
 
@@ -154,4 +161,11 @@ def _cut(block: NDArray[Any], place: int, at: int) -> tuple[NDArray[Any], int]:
     step = 1
     while touched / step**2 > _PAGES:
         step += 1
-    return np.asarray(part[::step, ::step]), step
+    thin = part[::step, ::step]
+    picture = np.empty(thin.shape, thin.dtype)
+    pages = thin.shape[1] if place == block.ndim - 1 else max(1, thin[:1].nbytes // _PAGE)
+    rows = max(1, _HELD // (pages * _AROUND))
+    for low in range(0, len(thin), rows):
+        picture[low : low + rows] = thin[low : low + rows]
+        release(part)
+    return picture, step

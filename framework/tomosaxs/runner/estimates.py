@@ -10,12 +10,15 @@ import numpy as np
 
 from tomosaxs.blocks import block_ranges, share
 from tomosaxs.codec import decode, encode
+from tomosaxs.dataset import ArrayReader, innermost
 from tomosaxs.errors import StepError, Stop
+from tomosaxs.memory import forget_blocks
 from tomosaxs.plan import Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.call import parameters_of, scan_of, to_core
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.sections import PassRunner
+from tomosaxs.store import release
 
 
 def run_estimate(context: Context, one: Pass) -> Estimate:
@@ -34,29 +37,68 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
         values = parameters_of(context, step)
     except StepError as error:
         raise context.fail(step, error, "its parameters") from error
-    parts: list[Any] = []
-    for start, end in block_ranges(low, high, size):
-        block, _ = runner.carry(start, end)[step.inputs[0]]
-        block = to_core(block, step.inputs[0].dataset, one.sliced[step.inputs[0]], step.cores[0])
-        if step.spec.streaming:
-            for first in range(start, end, tile):
-                last = min(first + tile, end)
-                parts.append(_update(context, one, step, values, block[first - start : last - start], first))
-        else:
-            parts.append(np.ascontiguousarray(block))
-    try:
-        gathered = context.comm.gather(parts)
-    except (TypeError, ValueError) as error:  # state of a type that cannot be sent
-        raise context.fail(step, error, "handing its parts over") from error
+    ranges = block_ranges(low, high, size)
+    if step.spec.streaming:
+        parts = [part for cut in ranges for part in _parts(context, one, step, values, _block(runner, one, cut), cut)]
+        everything = _gathered(context, one, step, parts)
+    else:
+        everything = _whole(context, one, step, runner, ranges, -(-tiles // context.comm.size // size))
     plain: Any = None
     if context.comm.rank == 0:
-        everything = [part for rank_parts in gathered or [] for part in rank_parts]
         plain = estimate_to_plain(_finish(context, one, step, values, everything))
+    del everything
+    forget_blocks()
     context.set_stage(f"{step}, waiting for the value")
     try:
         return estimate_from_plain(context.comm.bcast(plain))
     except (TypeError, ValueError) as error:  # a value of a type that cannot be sent
         raise context.fail(step, error, "handing its value over") from error
+
+
+def _block(runner: PassRunner, one: Pass, cut: tuple[int, int]) -> Any:
+    """Return the slices [start, end) of the estimator's input, as its pattern orders them."""
+    step = one.all_steps[-1]
+    block, _ = runner.carry(*cut)[step.inputs[0]]
+    for reader in runner.readers.values():
+        inner = innermost(reader)
+        if isinstance(inner, ArrayReader):
+            release(inner.array)
+    return to_core(block, step.inputs[0].dataset, one.sliced[step.inputs[0]], step.cores[0])
+
+
+def _parts(
+    context: Context, one: Pass, step: PlannedStep, values: dict[str, Any], block: Any, cut: tuple[int, int]
+) -> list[dict[str, Any]]:
+    """Return what a streaming estimator finds in every tile of a block."""
+    (start, end), tile = cut, step.spec.tile
+    firsts = range(start, end, tile)
+    return [_update(context, one, step, values, block[at - start : min(at + tile, end) - start], at) for at in firsts]
+
+
+def _gathered(context: Context, one: Pass, step: PlannedStep, parts: list[dict[str, Any]]) -> list[Any]:
+    """Return the parts of all ranks on the first one, in the order of the tiles."""
+    try:
+        gathered = context.comm.gather(parts)
+    except (TypeError, ValueError) as error:  # state of a type that cannot be sent
+        raise context.fail(step, error, "handing its parts over") from error
+    return [part for rank_parts in gathered or [] for part in rank_parts]
+
+
+def _whole(
+    context: Context, one: Pass, step: PlannedStep, runner: PassRunner, ranges: list[tuple[int, int]], rounds: int
+) -> Any:
+    """Return the whole selection on the first rank, which takes it block by block: it is never there twice."""
+    whole: Any = None
+    for number in range(rounds):
+        cut = ranges[number] if number < len(ranges) else None
+        block = None if cut is None else np.ascontiguousarray(_block(runner, one, cut))
+        for part in context.comm.gather([cut[0], block] if cut is not None else []) or []:
+            if part:
+                start, values = part
+                if whole is None:
+                    whole = np.empty((one.count, *values.shape[1:]), values.dtype)
+                whole[start : start + len(values)] = values
+    return whole
 
 
 def _state(instance: Any) -> dict[str, Any]:
@@ -88,7 +130,7 @@ def _scan(context: Context, one: Pass, step: PlannedStep, first: int, count: int
     return scan_of(context, one, step, index, step.cores[0] or rest, {})
 
 
-def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, Any], parts: list[Any]) -> Estimate:
+def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, Any], parts: Any) -> Estimate:
     context.set_stage(f"{step}, combining")
     start = time.perf_counter()
     try:
@@ -101,7 +143,7 @@ def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, An
             arguments = dict(values)
             if step.spec.wants_scan:
                 arguments[step.spec.wants_scan] = _scan(context, one, step, 0, one.count)
-            found = step.spec.target(np.concatenate(parts), **arguments)
+            found = step.spec.target(parts, **arguments)
         if not isinstance(found, Estimate):
             raise StepError(f"it returned {type(found).__name__}, not an Estimate")
     except Stop as stop:

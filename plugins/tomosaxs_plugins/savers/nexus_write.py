@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-SLAB_BYTES = 1 << 26
+SLAB_BYTES = 1 << 24
 
 
 def safe_name(text: str) -> str:
