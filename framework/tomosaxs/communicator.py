@@ -31,6 +31,7 @@ _CHUNK = 256 * 1024 * 1024  # bytes of one MPI call; far below the 2^31 that som
 _LONGEST_SLEEP = 0.002  # seconds between two looks at a request
 _FLUSH_SECONDS = 0.3  # the launcher kills at once on an abort: time for it to pass on the last message
 
+_SAID_AFTER = 500  # looks: a rank that has waited for a second says so
 
 class MPIError(InputError):
     """MPI is not set up as the launcher says; nothing was computed."""
@@ -51,8 +52,11 @@ class Communicator:
         Number of the node: the lowest rank on it.
     """
 
+    waits : callable or None
+        Called with True when this rank has waited for others for a second, with False when it goes on.
     rank: int = 0
     size: int = 1
+    waits: Callable[[bool], None] | None = None
     node_rank: int = 0
     node_size: int = 1
     node: int = 0
@@ -128,10 +132,14 @@ class _MPICommunicator(Communicator):
             if request.Test():
                 return
             time.sleep(0)
-        pause = 2e-5
+        pause, looks = 2e-5, 0
         while not request.Test():
             time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_SLEEP)
+            pause, looks = min(pause * 1.5, _LONGEST_SLEEP), looks + 1
+            if looks == _SAID_AFTER and self.waits is not None:
+                self.waits(True)
+        if looks >= _SAID_AFTER and self.waits is not None:
+            self.waits(False)
 
     def barrier(self) -> None:
         self._wait(self._comm.Ibarrier())

@@ -126,6 +126,7 @@ def run(
     log: Log | None = None,
     threads: int = 0,
     checksums: Literal["auto", "full", "sampled"] = "auto",
+    stall: float | None = None,
     folder: Path | None = None,
 ) -> Result:
     """Run a process list; under ``mpirun`` every rank calls this alike.
@@ -144,6 +145,9 @@ def run(
     checksums : {"auto", "full", "sampled"}
         Of the inputs, sha256: of all bytes, or of the size and of samples spread over the file. ``auto``: all bytes of
         files up to 1 GiB, of larger ones samples.
+    stall : float, optional
+        Seconds without any sign of progress after which all ranks are ended, 0: never. Default: never, and one process
+        on its own, a notebook for instance, is not watched at all.
     folder : Path, optional
         Where relative paths of a list that is given as text belong; default the current folder.
 
@@ -179,6 +183,7 @@ def run(
         threads=threads,
         keep_work=keep_work,
         checksums=checksums,
+        stall=stall,
     )
     try:
         return running()

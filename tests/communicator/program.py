@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tomosaxs.communicator import Communicator, world
-from tomosaxs.watcher import start_watcher
+from tomosaxs.watcher.start import start_watcher
 
 
 def values(communicator: Communicator) -> None:

@@ -74,6 +74,14 @@ def _threads(text: str) -> int:
     show_default=True,
     help="Of the inputs: of all bytes, or of samples; auto: samples of files over 1 GiB.",
 )
+@click.option(
+    "--stall",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=1800.0,
+    show_default=True,
+    help="End a run that shows no sign of progress for so long; 0: never.",
+)
 def run(
     process_list: Path,
     inputs: tuple[str, ...],
@@ -85,6 +93,7 @@ def run(
     block: int | None,
     keep_work: bool,
     checksums: Literal["auto", "full", "sampled"],
+    stall: float,
     debug: bool,
 ) -> int:
     """Run a process list; start it under mpirun to use several ranks.
@@ -111,6 +120,7 @@ def run(
         block=block,
         keep_work=keep_work,
         checksums=checksums,
+        stall=stall,
         threads=_threads(os.environ.get("OMP_NUM_THREADS", "")),
     )
     return 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import InputError, Stop, TomosaxsError
+from tomosaxs.memory import node_limit
 from tomosaxs.plan import Node, Plan, refine
 from tomosaxs.plan.sweeps import choice_text
 from tomosaxs.plugin import Estimate
@@ -34,7 +35,7 @@ from tomosaxs.runner.record import RunRecord, farewell, saving_steps
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
 from tomosaxs.runner.sections import run_section
 from tomosaxs.store import Store
-from tomosaxs.watcher import start_watcher
+from tomosaxs.watcher.start import Guards, start_watcher
 
 
 class Run:
@@ -54,14 +55,16 @@ class Run:
         Keep intermediate data after success.
     checksums : {"auto", "full", "sampled"}
         How much of the inputs their checksums are of.
+    stall : float, optional
+        Seconds without any progress after which the run is ended; 0: never. None: one process alone is not watched.
     """
 
     def __init__(
         self, plan: Plan, comm: Communicator, folder: Path, *, resume: bool, log: Log, threads: int,
-        keep_work: bool = False, checksums: Extent = "auto",
+        keep_work: bool = False, checksums: Extent = "auto", stall: float | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.comm, self.folder, self.resume, self.threads = plan, comm, folder, resume, threads
-        self.keep_work = keep_work
+        self.keep_work, self.stall = keep_work, stall
         self.log = log
         self.lock = Lock(folder / ".work")
         self.started = datetime.datetime.now(datetime.timezone.utc)
@@ -85,7 +88,7 @@ class Run:
         return result
 
     def _run(self) -> Result:
-        status = start_watcher(self.comm, self.folder / ".work" / "ranks")
+        status = start_watcher(self.comm, self.folder / ".work" / "ranks", self._guards(), self.folder / "run.log")
         self.context.status = status.update
         try:
             with Heartbeat(self.log, lambda: self.context.stage) if self.comm.rank == 0 else nullcontext():
@@ -108,6 +111,14 @@ class Run:
                 self._leave_pictures(error)
             raise
         return result
+
+    def _guards(self) -> Guards | None:
+        """Return the limits for the watcher; a notebook or a test, one process on its own, has none."""
+        if self.stall is None and self.comm.size == 1:
+            return None
+        options = self.plan.options
+        planned = max([options.memory, *(one.memory * options.node_ranks for one in self.plan.passes)])
+        return Guards(self.stall or 0.0, node_limit(planned, self.comm.node_size))
 
     def _note(self, error: BaseException) -> None:
         """Leave the cause in run.log too; only the rank that failed knows it."""
