@@ -69,20 +69,21 @@ def shrink(image: NDArray[Any], largest: int) -> NDArray[Any]:
     return mean
 
 
-def png_bytes(picture: NDArray[Any], *, quick: bool = False) -> bytes:
-    """Return a (y, x) or (y, x, 3) uint8 picture as a PNG file; a quick one is some percent larger."""
+def png_bytes(picture: NDArray[Any]) -> bytes:
+    """Return a (y, x) or (y, x, 3) uint8 picture as a PNG file.
+
+    The best compression would take seven times as long for two percent less.
+    """
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture, dtype=np.uint8)).save(
-        stream, "PNG", **({"compress_level": 3} if quick else {"optimize": True})
-    )
+    Image.fromarray(np.ascontiguousarray(picture, dtype=np.uint8)).save(stream, "PNG", compress_level=4)
     return stream.getvalue()
 
 
-def png_uri(picture: NDArray[Any], *, quick: bool = False) -> str:
+def png_uri(picture: NDArray[Any]) -> str:
     """Return a picture as a ``data:`` address."""
-    return "data:image/png;base64," + base64.b64encode(png_bytes(picture, quick=quick)).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png_bytes(picture)).decode("ascii")
 
 
 def write_png(path: Path, picture: Any) -> None:

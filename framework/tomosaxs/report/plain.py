@@ -51,4 +51,4 @@ def picture_uri(image: NDArray[Any], *, limits: tuple[float, float] | None = Non
         Larger images are averaged over squares until no side exceeds it.
     """
     small = shrink(np.asarray(image), largest)
-    return png_uri(to_grey(small, limits or robust_limits(small)), quick=True)
+    return png_uri(to_grey(small, limits or robust_limits(small)))

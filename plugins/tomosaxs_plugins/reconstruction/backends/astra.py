@@ -16,10 +16,12 @@ default. Their result is attenuation per pixel too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,17 @@ PROJECTORS: tuple[str, ...] = ("linear", "strip")
 _PROJECTOR = {"fbp": "strip", "sirt": "linear", "cgls": "linear"}
 _ITERATIONS = {"sirt": 200, "cgls": 20}
 _OPTIONS = ("projector", "gpu")
+_DEVICES = (
+    "/dev/nvidia0",
+    "/dev/nvidiactl",
+    "/dev/dxg",
+    "/proc/driver/nvidia",
+)  # also that of the subsystem in Windows
+
+
+def _may_have_gpu() -> bool:
+    """Return False where the system shows no NVIDIA device: to ask the toolbox for one it would have to be imported."""
+    return sys.platform != "linux" or any(Path(place).exists() for place in _DEVICES)
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class AstraBackend:
 
     def has_gpu(self) -> bool:
         """Return whether the toolbox can use a GPU here."""
-        if not installed("astra"):
+        if not (installed("astra") and _may_have_gpu()):
             return False
         import astra
 
