@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs.dataset import Reader, Selection, read_into
+from tomosaxs.copies import copy_into
+from tomosaxs.dataset import Reader, Selection, chunks_of, innermost, is_compressed, read_into
 from tomosaxs.memory import empty_block
+
+_LEAST_PIECE, _MOST_PIECE = 1 << 22, 1 << 25
+"""Bytes that are read at a time where the axes of a block change their order."""
+
+
+class BlockTarget(Protocol):
+    """What blocks are written to where that is no array."""
+
+    def write(self, sliced: Sequence[int], low: int, block: NDArray[Any]) -> None:
+        """Put a block to its place; see `write_block`."""
 
 
 def slice_count(shape: Sequence[int], sliced: Sequence[int]) -> int:
@@ -66,25 +77,70 @@ def read_block(reader: Reader, sliced: Sequence[int], low: int, high: int) -> ND
     if not parts:
         return np.empty((0, *core), reader.dtype)
     leading = [*sliced, *rest] == list(range(len(shape)))
-    out = empty_block((high - low, *core), reader.dtype) if len(parts) > 1 else None
+    from_file = hasattr(innermost(reader), "read_into")
+    if len(parts) == 1 and (leading or not from_file):
+        read = np.transpose(reader.read(_selection(shape, sliced, parts[0][1])), [*sliced, *rest])
+        if read.flags.c_contiguous:
+            return read.reshape(high - low, *core)
+        out = empty_block((high - low, *core), reader.dtype)
+        copy_into(out.reshape(read.shape), read)
+        return out
+    out = empty_block((high - low, *core), reader.dtype)
     for start, box in parts:
-        selection: list[Selection] = [slice(0, size, 1) for size in shape]
-        for dimension, part in zip(sliced, box, strict=True):
-            selection[dimension] = part
-        if out is None:
-            read = np.transpose(reader.read(tuple(selection)), [*sliced, *rest])
-            return np.ascontiguousarray(read.reshape(-1, *core))
+        selection = _selection(shape, sliced, box)
         lengths = [part.stop - part.start for part in box]
         target = out[start : start + math.prod(lengths)]
         if leading:  # in storage order: straight to its place
-            read_into(reader, tuple(selection), target.reshape(*lengths, *core))
+            read_into(reader, selection, target.reshape(*lengths, *core))
+        elif rest and from_file:
+            _read_turned(reader, sliced, rest, selection, target.reshape(*lengths, *core))
         else:
-            target[...] = np.transpose(reader.read(tuple(selection)), [*sliced, *rest]).reshape(-1, *core)
-    return out if out is not None else np.empty((0, *core), reader.dtype)
+            read = np.transpose(reader.read(selection), [*sliced, *rest])
+            copy_into(target.reshape(read.shape), read)
+    return out
 
 
-def write_block(target: NDArray[Any], sliced: Sequence[int], low: int, block: NDArray[Any]) -> None:
-    """Put a block read by `read_block` (or one of the same layout) into an array in storage order."""
+def _selection(shape: Sequence[int], sliced: Sequence[int], box: Sequence[slice]) -> tuple[slice, ...]:
+    selection = [slice(0, size, 1) for size in shape]
+    for dimension, part in zip(sliced, box, strict=True):
+        selection[dimension] = part
+    return tuple(selection)
+
+
+def _read_turned(
+    reader: Reader, sliced: Sequence[int], rest: Sequence[int], selection: Sequence[Selection], target: NDArray[Any]
+) -> None:
+    """Read values whose axes change their order a piece at a time, so that they are not in memory twice."""
+    first, count = rest[0], reader.shape[rest[0]]
+    step = _piece(reader, first, count, target.nbytes)
+    for low in range(0, count, step):
+        high = min(low + step, count)
+        part = [*selection]
+        part[first] = slice(low, high, 1)
+        piece = np.transpose(reader.read(tuple(part)), [*sliced, *rest])
+        copy_into(target[(slice(None),) * len(sliced) + (slice(low, high),)], piece)
+
+
+def _piece(reader: Reader, dimension: int, count: int, size: int) -> int:
+    """Return how many entries of an axis are read at a time: whole chunks, where parts of one cost as much as it."""
+    step = max(1, count * turned_piece(size) // max(1, size))
+    chunks = chunks_of(reader) if is_compressed(reader) else None
+    if is_compressed(reader):
+        deep = count if chunks is None else chunks[dimension]
+        step = -(-step // deep) * deep
+    return min(step, count)
+
+
+def turned_piece(size: int) -> int:
+    """Return the bytes read at a time of a block of `size` bytes whose axes change their order."""
+    return min(max(size // 4, _LEAST_PIECE), _MOST_PIECE)
+
+
+def write_block(target: NDArray[Any] | BlockTarget, sliced: Sequence[int], low: int, block: NDArray[Any]) -> None:
+    """Put a block read by `read_block` (or one of the same layout) into an array whose axes are those of the data."""
+    if not isinstance(target, np.ndarray):
+        target.write(sliced, low, block)
+        return
     shape = target.shape
     rest = [d for d in range(len(shape)) if d not in sliced]
     sizes = [shape[d] for d in sliced]
@@ -96,7 +152,7 @@ def write_block(target: NDArray[Any], sliced: Sequence[int], low: int, block: ND
         where: list[slice] = [slice(None)] * len(shape)
         for dimension, part in zip(sliced, box, strict=True):
             where[dimension] = part
-        target[tuple(where)] = np.transpose(piece, order)
+        copy_into(target[tuple(where)], np.transpose(piece, order))
 
 
 def share(count: int, parts: int, number: int) -> tuple[int, int]:
