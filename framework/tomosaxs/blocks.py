@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs.copies import copy_into
-from tomosaxs.dataset import Reader, Selection, chunks_of, innermost, is_compressed, read_into
-from tomosaxs.memory import empty_block
+from tomosaxs.dataset import ArrayReader, Reader, Selection, chunks_of, innermost, is_compressed, read_into
+from tomosaxs.memory import empty_block, file_map, release
 
 _LEAST_PIECE, _MOST_PIECE = 1 << 22, 1 << 25
 """Bytes that are read at a time where the axes of a block change their order."""
@@ -77,7 +77,7 @@ def read_block(reader: Reader, sliced: Sequence[int], low: int, high: int) -> ND
     if not parts:
         return np.empty((0, *core), reader.dtype)
     leading = [*sliced, *rest] == list(range(len(shape)))
-    from_file = hasattr(innermost(reader), "read_into")
+    from_file = hasattr(innermost(reader), "read_into") or _mapped(reader) is not None
     if len(parts) == 1 and (leading or not from_file):
         read = np.transpose(reader.read(_selection(shape, sliced, parts[0][1])), [*sliced, *rest])
         if read.flags.c_contiguous:
@@ -112,13 +112,21 @@ def _read_turned(
 ) -> None:
     """Read values whose axes change their order a piece at a time, so that they are not in memory twice."""
     first, count = rest[0], reader.shape[rest[0]]
-    step = _piece(reader, first, count, target.nbytes)
+    step, mapped = _piece(reader, first, count, target.nbytes), _mapped(reader)
     for low in range(0, count, step):
         high = min(low + step, count)
         part = [*selection]
         part[first] = slice(low, high, 1)
         piece = np.transpose(reader.read(tuple(part)), [*sliced, *rest])
         copy_into(target[(slice(None),) * len(sliced) + (slice(low, high),)], piece)
+        if mapped is not None:
+            release(mapped)
+
+
+def _mapped(reader: Reader) -> NDArray[Any] | None:
+    """Return the array of a reader where that is a mapped file."""
+    inner = innermost(reader)
+    return inner.array if isinstance(inner, ArrayReader) and file_map(inner.array) is not None else None
 
 
 def _piece(reader: Reader, dimension: int, count: int, size: int) -> int:

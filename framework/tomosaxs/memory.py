@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import mmap
 import sys
 import threading
 from collections.abc import Sequence
@@ -71,6 +72,27 @@ def forget_blocks() -> None:
 def _allocator() -> ctypes.CDLL | None:
     """Return the C library where it is the GNU one, whose memory can be given back."""
     return ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def file_map(array: NDArray[Any]) -> mmap.mmap | None:
+    """Return the map of a file that an array is a part of; None for memory that is not backed by a file."""
+    each: Any = array
+    mapped = False
+    while each is not None and not isinstance(each, mmap.mmap):
+        mapped = mapped or (isinstance(each, np.memmap) and each.mode != "c")
+        each = getattr(each, "base", None)
+    return each if mapped else None
+
+
+def release(array: NDArray[Any]) -> None:
+    """Let the pages of a mapped file go from this process's memory; the values stay, in the file.
+
+    Pages of a map count as memory of the process that touched them: without this a rank would hold all it ever wrote.
+    The system reads or writes them as it does those of any file. Nothing happens to arrays that are no such map.
+    """
+    mapped = file_map(array)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def node_limit(memory: float, node_ranks: int) -> float:

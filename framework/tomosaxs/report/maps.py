@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs.dataset import Axis
+from tomosaxs.memory import release
 from tomosaxs.report.pictures import robust_limits
 from tomosaxs.report.slices import Figure, place_text, slice_figure, with_units
 from tomosaxs.report.svg import line_chart, number_text
-from tomosaxs.store import release
 
 PROFILE_AXES = ("q", "two_theta", "radius", "d_spacing", "azimuth", "energy", "channel")
 _BYTES, _MEAN_OF, _POINTS, _WIDTH, _WIDE = 1 << 28, 400, 2000, 280.0, 470.0

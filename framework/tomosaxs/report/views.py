@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs.dataset import Axis
+from tomosaxs.memory import release
 from tomosaxs.report.maps import PROFILE_AXES, Frames, cake_figures, curve_figures, real
 from tomosaxs.report.pictures import HIGH_PERCENTILE, LOW_PERCENTILE, robust_limits
 from tomosaxs.report.slices import place_text, slice_figure, with_units
 from tomosaxs.report.svg import histogram_chart, length_prefix, number_text, pretty_units, tick_texts
 from tomosaxs.result import SavedDataset
-from tomosaxs.store import release
 
 _SAMPLE, _RUNS, _PAGES, _PAGE = 1 << 20, 256, 1 << 16, 4096
 _AROUND = 1 << 16

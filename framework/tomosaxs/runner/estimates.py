@@ -12,13 +12,12 @@ from tomosaxs.blocks import block_ranges, share
 from tomosaxs.codec import decode, encode
 from tomosaxs.dataset import ArrayReader, innermost
 from tomosaxs.errors import StepError, Stop
-from tomosaxs.memory import forget_blocks
+from tomosaxs.memory import forget_blocks, release
 from tomosaxs.plan import Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.call import parameters_of, scan_of, to_core
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.sections import PassRunner
-from tomosaxs.store import release
 
 
 def run_estimate(context: Context, one: Pass) -> Estimate:
