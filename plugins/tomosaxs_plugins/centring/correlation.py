@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from tomosaxs_plugins.centring.opposite import OppositePairs
+from tomosaxs_plugins.centring.smooth import gaussian
 from tomosaxs_plugins.centring.spectrum import frequencies, high_pass, refine_peak, signal_weight
 
 Floats = NDArray[np.float64]
@@ -138,7 +138,7 @@ def _coarse_curve(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
     n = a.shape[1]
     size = 2 * n
     smooth = max(MIN_SMOOTH, SMOOTH_FRACTION * n)
-    a, b = (gaussian_filter1d(frames, smooth, axis=1, order=1, mode="nearest") for frames in (a, b))
+    a, b = (gaussian(frames, smooth, slope=True) for frames in (a, b))
     spectrum_a, spectrum_b = np.fft.rfft(a, size), np.fft.rfft(b, size)
     product = -np.fft.irfft((spectrum_a * spectrum_b).sum(axis=0), size)[: 2 * n - 1]
     energy_a, energy_b = (a**2).sum(axis=0), (b**2).sum(axis=0)

@@ -8,6 +8,8 @@ T. Donath, F. Beckmann, A. Schreyer, doi 10.1364/JOSAA.23.001048.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,12 +57,12 @@ def metric_axis(
     if metric == "auto":
         metric = "variance" if np.ptp(angles) > FULL_TURN else "negativity"
     theta = np.deg2rad(kept)
-    score = np.empty(candidates.size)
+    moved = np.empty((len(filtered), small, candidates.size))
     for i, candidate in enumerate(candidates):
         shift = (candidate + 0.5) / factor - 0.5 - (small - 1) / 2.0
-        moved = np.fft.irfft(filtered * np.exp(1j * omega * shift), axis=1)[:, :small]
-        image = _backproject(np.ascontiguousarray(moved), np.cos(theta), np.sin(theta), weights)
-        score[i] = _score(image, metric)
+        moved[:, :, i] = np.fft.irfft(filtered * np.exp(1j * omega * shift), axis=1)[:, :small]
+    images = _backproject(moved, np.cos(theta), np.sin(theta), weights)
+    score = np.array([_score(images[:, :, i], metric) for i in range(candidates.size)])
     best = int(np.argmax(score))
     if best in (0, candidates.size - 1):
         return float("nan"), float("inf"), score
@@ -127,12 +129,12 @@ def _angle_weights(angles: Floats) -> Floats:
     return np.asarray(share / turn, dtype=np.float64)
 
 
-@compiled
-def _backproject(sinogram: Floats, cosine: Floats, sine: Floats, weights: Floats) -> Floats:
-    """Backproject onto the inscribed disc; the axis is in the middle of the row."""
-    count, n = sinogram.shape
+@partial(compiled, nogil=True, error_model="numpy")
+def _backproject(sinograms: Floats, cosine: Floats, sine: Floats, weights: Floats) -> Floats:
+    """Backproject (angles, columns, candidates) onto the inscribed disc; the axis is in the middle of the row."""
+    count, n, many = sinograms.shape
     middle = (n - 1) / 2.0
-    image = np.zeros((n, n))
+    images = np.zeros((n, n, many))
     for iy in range(n):
         y = iy - middle
         half = np.sqrt(max(0.0, middle * middle - y * y))
@@ -141,10 +143,12 @@ def _backproject(sinogram: Floats, cosine: Floats, sine: Floats, weights: Floats
             s = middle + y * sine[k] + (low - middle) * cosine[k]
             for ix in range(low, high + 1):
                 i = min(max(int(s), 0), n - 2)
-                f = s - i
-                image[iy, ix] += weights[k] * (sinogram[k, i] + f * (sinogram[k, i + 1] - sinogram[k, i]))
+                right = weights[k] * (s - i)
+                left = weights[k] - right
+                for c in range(many):
+                    images[iy, ix, c] += left * sinograms[k, i, c] + right * sinograms[k, i + 1, c]
                 s += cosine[k]
-    return image
+    return images
 
 
 def _score(image: Floats, metric: str) -> float:

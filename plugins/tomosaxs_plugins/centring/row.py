@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from tomosaxs_plugins.centring.correlation import correlate_opposite
 from tomosaxs_plugins.centring.metric import metric_axis, metric_search
 from tomosaxs_plugins.centring.opposite import is_full_turn, opposite_pairs
 from tomosaxs_plugins.centring.rows import EDGE_FRACTION, CleanRow, UnusableRowError, clean_row
+from tomosaxs_plugins.centring.smooth import gaussian
 from tomosaxs_plugins.centring.vo import half_turn, wedge_axis
 
 Floats = NDArray[np.float64]
@@ -247,7 +247,7 @@ def _overlap(clean: CleanRow, search: tuple[float, float] | None) -> dict[str, A
         return {}
     # what stands still (rings) is alike in all frames, mirrored or not: only its broad part may be the sample's
     mean = clean.plain.mean(axis=0)
-    still = mean - gaussian_filter1d(mean, max(4.0, EDGE_FRACTION * (last + 1)), mode="nearest")
+    still = mean - gaussian(mean, max(4.0, EDGE_FRACTION * (last + 1)))
     found = correlate_opposite(clean.plain - still, pairs, search=limits, max_pairs=OVERLAP_PAIRS)
     if not abs(found.axis - 0.5 * last) > ASIDE * last:
         return {}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
+from tomosaxs_plugins.centring.smooth import running_median
 from tomosaxs_plugins.compiled import compiled
 
 Floats = NDArray[np.float64]
@@ -149,7 +149,7 @@ def _static_columns(values: Floats) -> Floats:
     if values.shape[0] < 16:
         return np.zeros(values.shape[1])
     mean = values.mean(axis=0)
-    difference: Floats = mean - median_filter(mean, size=7, mode="reflect")
+    difference: Floats = mean - running_median(mean, 7)
     return difference
 
 

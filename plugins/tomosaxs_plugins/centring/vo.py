@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from tomosaxs_plugins.centring.opposite import angular_step
 from tomosaxs_plugins.centring.spectrum import (
@@ -124,7 +123,7 @@ def wedge_terms(frames: Floats) -> tuple[Complexes, Floats, Floats]:
     transformed = np.fft.rfft(frames * taper, size)
     power = (np.abs(transformed) ** 2).mean(axis=0)
     weight = (high_pass(omega, n) ** 2 * signal_weight(power))[:used]
-    along = fft.fft(transformed[:, :used], 2 * count, axis=0)
+    along = np.fft.fft(transformed[:, :used], 2 * count, axis=0)
     k = np.arange(1, count)
     sign = np.where(k % 2 == 0, -2.0, 2.0)[:, None]
     inside = k[:, None] > radius * omega[:used] + WEDGE_MARGIN
