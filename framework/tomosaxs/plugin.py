@@ -140,6 +140,7 @@ class PluginSpec:
     gpu: bool = False
     array: str = "cupy"
     uncertainty: bool = False
+    nan: bool = False
     tile: int = 1
     stateful: bool = False
     variadic: bool = False
@@ -147,6 +148,7 @@ class PluginSpec:
     many_paths: bool = False
     absent: str = ""
     gives: tuple[str, ...] = ()
+    restartable: bool = False
 
     @property
     def pointwise(self) -> bool:
@@ -179,6 +181,8 @@ def plugin(
     gpu: bool = False,
     array: str = "cupy",
     uncertainty: bool = False,
+    nan: bool = False,
+    restartable: bool = False,
 ) -> Callable[[F], F]: ...
 def plugin(function: Any = None, **options: Any) -> Any:
     """Make a function (or dataclass with ``__call__``) a step of process lists.
@@ -221,6 +225,14 @@ def plugin(function: Any = None, **options: Any) -> Any:
         ``scan.uncertainty`` (None where there are none) and returns `Uncertain` values where its output has
         them: where ``shape=`` says so, or, without that rule, where its first input has. After a step that does not
         know, there are none.
+    nan : bool, optional
+        NaN or infinity in the output means something, for instance a bin that no pixel falls into. Without it a step
+        that makes them of finite inputs fails, by name; those that were in the inputs may stay.
+    restartable : bool, optional
+        Of a saving step: what belongs to a block is in its files when the call returns, and a call may be repeated
+        with the same or other blocks, in another process. ``--resume`` then goes on inside its section; otherwise
+        all of its slices are written again. What it needs until all is whole belongs into ``scan.output / ".parts"``,
+        which the runner removes in the end.
     """
     return _decorate("step", function, options)
 

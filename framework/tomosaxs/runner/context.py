@@ -31,12 +31,15 @@ class Context:
         Where the result goes; `work` inside it holds what is not finished.
     log : callable
         Writes a line to the log and the screen, on rank 0.
+    resume : bool
+        Use what an earlier run finished.
     """
 
     plan: Plan
     comm: Communicator
     folder: Path
     log: Log
+    resume: bool = False
     device: Any = None
     hooks: Any = None
     status: Callable[[str], None] = lambda text: None

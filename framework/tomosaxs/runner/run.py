@@ -18,6 +18,7 @@ from tomosaxs.plan.sweeps import choice_text
 from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
+from tomosaxs.runner.begin import told_before
 from tomosaxs.runner.checksums import Checksums, Extent
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
@@ -69,7 +70,7 @@ class Run:
         self.lock = Lock(folder / ".work")
         self.started = datetime.datetime.now(datetime.timezone.utc)
         self.clock = time.perf_counter()
-        self.context = Context(plan, comm, folder, log, hooks=manager().hook)
+        self.context = Context(plan, comm, folder, log, resume, hooks=manager().hook)
         self.sums = Checksums(self._files(), checksums)
 
     def _files(self) -> list[Path]:
@@ -205,6 +206,10 @@ class Run:
                 self._refine()
             else:
                 run_section(context, one)
+        if self.comm.rank == 0 and self.resume:
+            for one in plan.passes:
+                if one not in chosen and one.estimator is None:
+                    told_before(context, one)
 
     def _refine(self) -> None:
         """Give shapes that follow from estimates their real size, alike on all ranks."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from tomosaxs.blocks import block_ranges, read_block, share, write_block
-from tomosaxs.dataset import CroppedReader, Reader, take_notes
-from tomosaxs.errors import InputError, StepError
+from tomosaxs.blocks import read_block, write_block
+from tomosaxs.dataset import ArrayReader, CroppedReader, Reader, innermost, take_notes
+from tomosaxs.errors import InputError, StepError, TomosaxsError
+from tomosaxs.memory import release
 from tomosaxs.plan import Node, Pass, PlannedStep
 from tomosaxs.runner.ahead import Read, ReadAhead
+from tomosaxs.runner.begin import SCRATCH, begin_section
+from tomosaxs.runner.behind import WriteBehind
 from tomosaxs.runner.call import Block, run_step
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.device import from_device
+from tomosaxs.runner.disk_writes import DiskWrites
+from tomosaxs.runner.journal import Journal, Range, blocks_of, journal_key
 from tomosaxs.runner.progress import Progress
+from tomosaxs.runner.told import Told, difference, told_by
 from tomosaxs.store import flush
 
 Piece = tuple[Block, int]
@@ -35,8 +43,9 @@ def reader_of(node: Node) -> Reader:
 class PassRunner:
     """Carries blocks through the steps of one pass on this rank."""
 
-    def __init__(self, context: Context, one: Pass) -> None:
+    def __init__(self, context: Context, one: Pass, behind: WriteBehind | None = None) -> None:
         self.context, self.one = context, one
+        self.behind = behind or WriteBehind()
         self.readers = {node: reader_of(node) for node in one.reads}
         self.caches: dict[Node, dict[Any, Any]] = {}
         last = {node: number for number, step in enumerate(one.all_steps) for node in step.taken}
@@ -68,6 +77,9 @@ class PassRunner:
             start = inputs[0][1]
             if following is not None and number == self.all_read:
                 self.ahead.announce(*self._with_halo(*following))
+            if step.spec.stateful:
+                self.behind.wait()  # it may give the same memory again
+            self.behind.check()
             outputs = run_step(self.context, one, step, [block for block, _ in inputs], start, self.caches, (low, high))
             for position, node in enumerate(step.made):
                 pieces[node] = self._shrink(step, (outputs[position], start))
@@ -79,6 +91,13 @@ class PassRunner:
             kept[one.estimator.inputs[0]] = self._inputs(one.estimator, pieces, first, last)[0]
         cut = {node: _cut(piece, low, high) for node, piece in kept.items()}
         return {node: (from_device(block), start) for node, (block, start) in cut.items()}
+
+    def release(self) -> None:
+        """Let go of what was mapped to read the blocks so far."""
+        for reader in self.readers.values():
+            inner = innermost(reader)
+            if isinstance(inner, ArrayReader):
+                release(inner.array)
 
     def _with_halo(self, low: int, high: int) -> tuple[int, int]:
         return max(0, low - self.one.halo), min(self.one.count, high + self.one.halo)
@@ -126,44 +145,25 @@ def _cut(piece: Piece, low: int, high: int) -> Piece:
 
 
 def run_section(context: Context, one: Pass) -> None:
-    """Run a section on this rank's share and store what later passes or the result need."""
+    """Run a section on this rank's share and store what later passes or the result need.
+
+    Where an earlier run was cut short in it, only the missing slices are made.
+    """
     comm = context.comm
     writes = [node for node in one.stores if node not in context.ready]  # what an earlier run finished is kept
-    for node in writes:
-        whole = node.stack or node
-        if whole in context.begun:
-            continue
-        context.begun.add(whole)
-        if whole.store is not None and comm.rank == 0:
-            try:
-                whole.store.create(whole.dataset.shape, whole.dataset.dtype)
-            except InputError as error:
-                raise StepError(f"pass {one.number}, {node.name} made by {node.made_by}: {error}") from error
-    if comm.rank == 0:
-        for step in one.steps:
-            if not step.outputs:
-                home = context.home(step.key)
-                (home / "done.json").unlink(missing_ok=True)
-                shutil.rmtree(home / "files", ignore_errors=True)  # of a run that was cut short
-                (home / "files").mkdir(parents=True)
-    comm.barrier()
+    journal = Journal(context.home(journal_key(one)) / "journal")
+    missing = begin_section(context, one, writes, journal)
+    if missing:
+        journal.open(comm.rank)
     targets = {node: node.store.open("r+") for node in writes if node.store is not None}
-    runner = PassRunner(context, one)
-    low, high = share(one.count, comm.size, comm.rank)
-    ranges = block_ranges(low, high, one.block)
+    ranges = blocks_of(missing, comm.size, comm.rank, one.block)
     names = ", ".join(dict.fromkeys(step.checked.entry.label for step in one.steps))
     progress = Progress(context.log, comm.size)
-    progress.begin(f"pass {one.number}: {names}: {one.count} slices")
-    try:
-        for number, (start, end) in enumerate(ranges, start=1):
-            done = runner.carry(start, end, ranges[number] if number < len(ranges) else None)
-            for node, target in targets.items():
-                block, at = done[node]
-                write_block(target, runner.dimensions(node), at, block)
-            if comm.rank == 0:
-                progress.at(number, len(ranges), names)
-    finally:
-        runner.ahead.close()
+    left = sum(high - low for low, high in missing)
+    progress.begin(f"pass {one.number}: {names}: {one.count} slices{_found(one.count - left)}")
+    if ranges:
+        _carry_all(context, one, ranges, targets, journal, lambda done: progress.at(done, len(ranges), names))
+    journal.close()
     for node, target in targets.items():
         context.set_stage(f"pass {one.number}, writing {node.name}")
         flush(target)
@@ -174,7 +174,73 @@ def run_section(context: Context, one: Pass) -> None:
                 node.store.finish({"key": node.key, "name": node.name})
         for step in one.steps:
             if not step.outputs:
+                shutil.rmtree(context.home(step.key) / "files" / SCRATCH, ignore_errors=True)
                 (context.home(step.key) / "done.json").write_text("{}")
+
+
+def _found(count: int) -> str:
+    return f", {count} of them are there from the earlier run" if count else ""
+
+
+def _carry_all(
+    context: Context,
+    one: Pass,
+    ranges: list[Range],
+    targets: dict[Node, Block],
+    journal: Journal,
+    told: Callable[[int], None],
+) -> None:
+    """Carry this rank's blocks through the steps; the one before is written and the next one is read meanwhile."""
+    behind = WriteBehind()
+    runner = PassRunner(context, one, behind)
+    disk = DiskWrites([node.store.file for node in targets if node.store is not None] if _only(one) else [], journal)
+    labels = list(dict.fromkeys(step.label for step in one.steps))
+    kept: set[tuple[str, str]] = set()
+
+    def write(pieces: dict[Node, Piece], low: int, high: int, notes: Told, remarks: Told) -> None:
+        for node, target in targets.items():
+            block, at = pieces[node]
+            try:
+                write_block(target, runner.dimensions(node), at, block)
+            except Exception as error:  # a disk may fail in any way: named, with its place
+                raise _not_written(context, one, node, low, high, error) from error
+            release(target)
+        journal.note(low, high, notes, remarks)
+
+    try:
+        for number, (low, high) in enumerate(ranges, start=1):
+            before = told_by(context.notes, labels), told_by(context.remarks, labels)
+            pieces = runner.carry(low, high, ranges[number] if number < len(ranges) else None)
+            notes = difference(told_by(context.notes, labels), before[0])
+            remarks = difference(told_by(context.remarks, labels), before[1])
+            names = {(label, name) for label in labels for name in context.kept.get(label, ())}
+            if context.comm.rank == 0 and not names <= kept:
+                kept = names
+                journal.keep({label: context.kept[label] for label, _ in names})
+            behind.put(partial(write, pieces, low, high, notes, remarks))
+            del pieces
+            runner.release()
+            if context.comm.rank == 0:
+                told(number)
+        context.set_stage(f"pass {one.number}, writing slices {ranges[-1][0]} to {ranges[-1][1] - 1}")
+        behind.wait()
+    finally:
+        disk.close()
+        behind.close()
+        runner.ahead.close()
+
+
+def _not_written(context: Context, one: Pass, node: Node, low: int, high: int, error: Exception) -> StepError:
+    rank = f"rank {context.comm.rank} of {context.comm.size}"
+    kind = "" if isinstance(error, TomosaxsError) else f"{type(error).__name__}: "
+    return StepError(
+        f"{node.made_by}, writing {node.name}, slices {low} to {high - 1} of {one.count}, {rank}: {kind}{error}"
+    )
+
+
+def _only(one: Pass) -> bool:
+    """Return whether a section writes datasets only: files of saving steps are not handed to the disk on the way."""
+    return all(step.outputs for step in one.steps)
 
 
 def _left(context: Context, one: Pass, node: Node) -> bool:

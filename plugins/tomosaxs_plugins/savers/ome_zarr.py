@@ -46,7 +46,7 @@ def _memory(slices: int, dataset: Dataset, *, chunk: Chunk | None, **_: Any) -> 
     return 2.5 * (chunk or (16,))[0] * layout.y.size * layout.x.size * dataset.dtype.itemsize
 
 
-@plugin(check=_check, memory=_memory)
+@plugin(check=_check, memory=_memory, restartable=True)
 def ome_zarr(
     data: VolumeSlices,
     scan: Scan,
@@ -77,7 +77,7 @@ def ome_zarr(
         raise InputError("ome_zarr writes into scan.output, and this scan has no output folder")
     layout = layout_of(scan.dataset)
     pyramid = pyramid_of(layout.shape, chunk, levels)
-    scratch = scan.output / f".{file_name}.slabs"
+    scratch = scan.output / ".parts" / file_name
     scratch.mkdir(parents=True, exist_ok=True)
     image = _Image(scan.output / f"{file_name}.ome.zarr", scan.dataset, layout, pyramid, version, compression)
     window = limits or ((0.0, float(np.iinfo(scan.dataset.dtype).max)) if scan.dataset.dtype.kind == "u" else None)
@@ -87,7 +87,7 @@ def ome_zarr(
             slab = _whole_slab(data, run, low, layout, pyramid, scratch)
             if slab is not None:
                 image.write(run.place, low, slab)
-                (scratch / _slab_name(run.place, low)).unlink(missing_ok=True)
+                _note_written(scratch / _slab_name(run.place, low))
 
 
 def _slab_name(place: tuple[int, ...], low: int) -> str:
@@ -102,13 +102,23 @@ def _whole_slab(data: Any, run: Run, low: int, layout: Layout, pyramid: Pyramid,
     if (first, last) == (low, high):
         return part
     path = scratch / _slab_name(run.place, low)
-    write_at(path, (first - low) * part[0].nbytes, part)
-    log = path.with_name(path.name + ".log")
-    if note_done(log, first - low, last - low, high - low) is None:
+    if _is_written(path):  # by a run that was cut short before it could say so
         return None
-    slab = np.fromfile(path, dtype=part.dtype).reshape(high - low, *part.shape[1:])
-    log.unlink(missing_ok=True)
-    return slab
+    write_at(path, (first - low) * part[0].nbytes, part)
+    if note_done(path.with_name(path.name + ".log"), first - low, last - low, high - low) is None:
+        return None
+    return np.fromfile(path, dtype=part.dtype).reshape(high - low, *part.shape[1:])
+
+
+def _is_written(slab: Path) -> bool:
+    return slab.with_name(slab.name + ".written").exists()
+
+
+def _note_written(slab: Path) -> None:
+    """Say that a slab that came in parts is in the image, then forget the parts."""
+    if slab.exists():
+        slab.with_name(slab.name + ".written").touch()
+        slab.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

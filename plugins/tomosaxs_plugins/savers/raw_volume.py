@@ -30,7 +30,7 @@ def _check(dataset: Dataset, *, file_name: str, limits: tuple[float, float] | No
         raise InputError(f"limits: expected two numbers, low < high, got {list(limits)}", parameter="limits")
 
 
-@plugin(check=_check, memory=1.0)
+@plugin(check=_check, memory=1.0, restartable=True)
 def raw_volume(
     data: VolumeSlices,
     scan: Scan,
@@ -71,7 +71,6 @@ def raw_volume(
         lows, highs = np.array(notes).T
         found = (float(np.nanmin(lows)), float(np.nanmax(highs))) if np.isfinite(lows).any() else (0.0, 0.0)
         _describe(path, layout, kind, found, limits or found, scaling_of(scan.dataset))
-        log.unlink(missing_ok=True)
 
 
 def _range(values: Any) -> tuple[float, float]:

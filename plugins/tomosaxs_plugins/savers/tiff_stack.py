@@ -41,7 +41,7 @@ def _check(
     return {"dtype": dtype}
 
 
-@plugin(check=_check, memory=2.0)
+@plugin(check=_check, memory=2.0, restartable=True)
 def tiff_stack(
     data: VolumeSlices,
     scan: Scan,

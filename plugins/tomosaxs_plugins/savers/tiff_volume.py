@@ -20,7 +20,7 @@ def _check(dataset: Dataset, *, file_name: str, **_: Any) -> None:
         raise InputError(f"values of type {dataset.dtype} are not saved as TIFF pages: use rescale for 8 or 16 bit")
 
 
-@plugin(check=_check, memory=1.0)
+@plugin(check=_check, memory=1.0, restartable=True)
 def tiff_volume(
     data: VolumeSlices, scan: Scan, *, file_name: Annotated[str, Param("of the file, without ending")] = "volume"
 ) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_END = "."
+"""Last field of a line that is whole."""
+
 
 def write_at(path: Path, offset: int, values: NDArray[Any]) -> None:
     """Write the bytes of an array at their place in a file, which is made where it is missing."""
@@ -35,9 +38,9 @@ def write_whole(path: Path, text: str) -> None:
 def note_done(log: Path, low: int, high: int, count: int, note: Iterable[float] = ()) -> list[list[float]] | None:
     """Note that slices [low, high) of `count` are written; return all notes where nothing is missing any more.
 
-    Whoever notes the last part gets the notes and finishes the work; it removes the log, but not the folder, which
-    another rank may be about to use. The log is locked
-    while it is read. On a file system without locks two may be told at once: what they do must bear that.
+    Whoever notes the last part gets the notes and finishes the work. The log stays: a run that was cut short between
+    this and what follows notes its parts once more. It is locked while it is read; on a file system without locks
+    two may be told at once: what they do must bear that.
 
     Parameters
     ----------
@@ -53,7 +56,8 @@ def note_done(log: Path, low: int, high: int, count: int, note: Iterable[float] 
     list of list of float, or None
         The notes of all parts, in the order of their slices.
     """
-    line = " ".join([str(low), str(high), *(repr(float(each)) for each in note)]) + "\n"
+    fields = [str(low), str(high), *(repr(float(each)) for each in note), _END]
+    line = "\n" + " ".join(fields) + "\n"  # on a line of its own, whatever a full disk left of the one before
     with log.open("a+") as handle:
         with contextlib.suppress(OSError):  # a file system without locks: lines are appended whole all the same
             fcntl.lockf(handle, fcntl.LOCK_EX)
@@ -61,7 +65,8 @@ def note_done(log: Path, low: int, high: int, count: int, note: Iterable[float] 
         handle.flush()
         handle.seek(0)
         rows = [row.split() for row in handle.read().splitlines()]
-    parts = sorted((int(row[0]), int(row[1]), [float(each) for each in row[2:]]) for row in rows)
+    whole = [row for row in rows if len(row) == len(fields) and row[-1] == _END]
+    parts = sorted((int(row[0]), int(row[1]), [float(each) for each in row[2:-1]]) for row in whole)
     reached = 0
     for first, last, _ in parts:
         if first > reached:
