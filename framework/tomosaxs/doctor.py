@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from tomosaxs import registry
+from tomosaxs.available import available_memory
 from tomosaxs.launcher import ranks_on_node
-from tomosaxs.plan.memory import available_memory
 from tomosaxs.threads import group_limit, pinned_warning, usable_cores
 
 State = Literal["ok", "note", "wrong"]

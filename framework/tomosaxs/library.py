@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from tomosaxs.available import SHARE, available_memory
 from tomosaxs.communicator import Communicator, world
 from tomosaxs.errors import InputError, ListError, TomosaxsError
 from tomosaxs.plan import Options, Plan, build_plan
-from tomosaxs.plan.memory import available_memory
 from tomosaxs.process_list import CheckedList, check_list, parse_list, read_list
 from tomosaxs.result import Result
 from tomosaxs.runner.context import Log, console
@@ -19,7 +19,8 @@ from tomosaxs.runner.run import Run
 from tomosaxs.threads import usable_cores
 
 T = TypeVar("T")
-MEMORY_SHARE = 0.5
+MOST_SHARE = 0.9
+"""Of what is available, what blocks may take where the usual share is too little for the smallest ones."""
 
 
 def check(
@@ -63,9 +64,17 @@ def warnings_of(checked: CheckedList) -> list[str]:
     What does not fit these data is among the warnings: the list itself may be right for others.
     """
     try:
-        return build_plan(checked, Options(1, 1, available_memory() * MEMORY_SHARE, None)).warnings
+        return build_plan(checked, usual_options()).warnings
     except ListError as error:
         return [f"with these data it would not run: {problem}" for problem in error.problems]
+    except InputError as error:
+        return [f"on this machine it would not run: {error}"]
+
+
+def usual_options(ranks: int = 1, node_ranks: int = 1, threads: int = 1) -> Options:
+    """Return the options of a run that nobody gave a memory: a share of what is available, more where it must be."""
+    free = available_memory()
+    return Options(ranks, node_ranks, free * SHARE, None, threads, free * MOST_SHARE)
 
 
 def plan(
@@ -104,11 +113,19 @@ def _thread_count() -> int:
     return int(limit) if limit.isdigit() and int(limit) > 0 else len(usable_cores())
 
 
-def _plan(checked: CheckedList, ranks: int | None, memory: float | None, block: int | None, threads: int) -> Plan:
+def _plan(
+    checked: CheckedList,
+    ranks: int | None,
+    memory: float | None,
+    block: int | None,
+    threads: int,
+    free: float | None = None,
+) -> Plan:
     comm = world()
-    allowed = memory if memory is not None else available_memory() * MEMORY_SHARE
+    free = available_memory() if free is None else free
+    allowed, most = (memory, 0.0) if memory is not None else (free * SHARE, free * MOST_SHARE)
     node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
-    options = Options(ranks or comm.size, node_ranks, allowed, block, threads)
+    options = Options(ranks or comm.size, node_ranks, allowed, block, threads, most)
     return build_plan(checked, options)
 
 
@@ -164,12 +181,12 @@ def run(
         When a step failed.
     """
     comm = world()
-    allowed = comm.bcast(memory if memory is not None else available_memory() * MEMORY_SHARE)
+    free = comm.bcast(available_memory())
     count = comm.bcast(_thread_count())  # of the first rank: every rank makes the same plan
 
     def planned() -> Plan:
         checked = check(process_list, inputs=inputs, settings=settings, roots=roots, folder=folder)
-        return _plan(checked, None, allowed, block, count)
+        return _plan(checked, None, memory, block, count, free)
 
     made = together(comm, planned)
     place = _folder(output, made)

@@ -6,12 +6,16 @@ import h5py
 import numpy as np
 import pytest
 
-from tomosaxs import ArrayReader, Axis, CroppedReader, Dataset, Projections, Source, plugin
+from tomosaxs import ArrayReader, Axis, CroppedReader, Dataset, InputError, Projections, Source, plugin
 from tomosaxs.dataset import is_compressed
 from tomosaxs.declaration import spec_of
 from tomosaxs.plan import Options
 from tomosaxs.plan.memory import pass_bytes, too_large
 from tomosaxs.testing.contract import plan_of
+
+
+BLOCK = 5024
+"""Frames of the example that make a block of 256 MiB, in whole lanes."""
 
 
 @plugin(memory=lambda slices, data, **_: 1e6 + 1e4 * slices)
@@ -35,31 +39,52 @@ def planned(memory, *, ranks=1, source=None, block=None):
 
 
 def test_a_slice_costs_input_output_and_what_the_plugin_says():
-    """And the input once more, because the next block is read meanwhile."""
+    """And the input and output once more each: the next block is read and the last one written meanwhile, mapped."""
     one, _ = planned(1e9)
-    assert pass_bytes(one, 1) - pass_bytes(one, 0) == 25 * 100 * 4 * 3 + 1e4
+    assert pass_bytes(one, 1) - pass_bytes(one, 0) == 25 * 100 * 4 * 5 + 1e4
     assert pass_bytes(one, 0) == 1e6
 
 
 @pytest.mark.parametrize("memory", [2e6, 5e6, 2e7])
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_blocks_stay_within_the_budget_and_use_it(memory, ranks):
+    if memory / ranks < 1.1e6:
+        with pytest.raises(InputError, match=r"step 1 costly needs 3.18M on 3 ranks of a node"):
+            planned(memory, ranks=ranks)
+        return
     one, options = planned(memory, ranks=ranks)
-    assert one.memory * ranks <= memory or one.block == 1
+    assert one.memory * ranks <= memory
     assert one.block == 1 or pass_bytes(one, one.block + 16) * ranks > memory or one.block == -(-1000 // ranks)
-    assert bool(too_large(one, options)) == (one.memory * ranks > memory)
+    assert not too_large(one, options)
 
 
-def test_a_budget_below_one_slice_is_said():
-    one, options = planned(1000.0)
-    assert one.block == 1
-    assert "need about 1.04 MB on a node, 0.001 MB are allowed" in too_large(one, options)
+def test_a_budget_below_one_slice_is_refused_with_the_least_one():
+    """What the message asks for is enough; a little less is not."""
+    with pytest.raises(InputError, match=r"step 1 costly needs 1\.06M even with one slice at a time, and 0\.001 MB"):
+        planned(1000.0)
+    assert planned(1.06e6)[0].block == 1
+    with pytest.raises(InputError, match="give --memory 1.06M or more"):
+        planned(1.05e6)
+
+
+def test_a_budget_nobody_asked_for_grows_to_what_is_needed():
+    options = Options(memory=1000.0, most_memory=2e6)
+    plan = plan_of(frames(), spec_of(costly), {}, options)
+    assert plan.passes[0].block == 1
+    assert plan.memory == plan.options.memory == pytest.approx(1.06e6, rel=1e-9)
+    assert any("1.06M are taken, more than the usual share" in text for text in plan.remarks)
+
+
+def test_a_block_that_was_asked_for_is_run_all_the_same():
+    one, options = planned(1e6, block=10)
+    assert one.block == 10
+    assert "need about 1.6 MB on a node, 1 MB are allowed" in too_large(one, options)
 
 
 def test_large_blocks_are_whole_lanes_and_not_larger_than_useful():
     one, _ = planned(1e12, source=frames(40000))
     assert one.block % 16 == 0
-    assert one.memory < 3e8
+    assert one.memory < 2.8e8
 
 
 def test_compressed_data_are_read_in_as_few_parts_as_fit():
@@ -86,9 +111,9 @@ def test_readers_tell_compression_through_a_crop(tmp_path):
 @pytest.mark.parametrize(
     ("chunks", "block"),
     [
-        ((1, 25, 100), 6704),  # a frame a chunk: no larger than without chunks
-        ((1, 5, 20), 6704),
-        ((3, 25, 100), 6705),  # whole chunks of three frames
+        ((1, 25, 100), BLOCK),  # a frame a chunk: no larger than without chunks
+        ((1, 5, 20), BLOCK),
+        ((3, 25, 100), -(-BLOCK // 3) * 3),  # whole chunks of three frames
         ((30_000, 5, 5), 30_000),
         ((100_000, 1, 1), 40_000),
     ],
@@ -96,7 +121,7 @@ def test_readers_tell_compression_through_a_crop(tmp_path):
 def test_blocks_cover_whole_chunks(chunks, block):
     source = frames(40_000, compressed=True)
     object.__setattr__(source.reader, "chunks", chunks)
-    assert planned(1e12, source=frames(40_000))[0].block == 6704
+    assert planned(1e12, source=frames(40_000))[0].block == BLOCK
     one, _ = planned(1e12, source=source)
     assert one.block == block
 

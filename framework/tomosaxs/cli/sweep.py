@@ -83,15 +83,13 @@ def run_sweep(
     from tomosaxs.cli.sweep_slice import SliceRun, plan_slice, shown_node
     from tomosaxs.communicator import world
     from tomosaxs.errors import InputError
-    from tomosaxs.plan import Options
-    from tomosaxs.plan.memory import available_memory
     from tomosaxs.registry import manager
     from tomosaxs.runner.context import console
     from tomosaxs.runner.folder import shown
 
     comm = world()
     checked = library.check(process_list, inputs=inputs, settings=as_sweeps(process_list, settings), roots=roots)
-    options = Options(comm.size, comm.node_size, available_memory() * library.MEMORY_SHARE, None)
+    options = library.usual_options(comm.size, comm.node_size)
     sliced = plan_slice(checked, options, row, margin)
     count = len(shown_node(sliced.plan).parts)
     if count > _MOST:

@@ -60,14 +60,12 @@ def run_try(
     from tomosaxs.cli.try_list import list_to_try
     from tomosaxs.cli.try_report import Beholder
     from tomosaxs.communicator import world
-    from tomosaxs.library import MEMORY_SHARE
-    from tomosaxs.plan import Options
-    from tomosaxs.plan.memory import available_memory
+    from tomosaxs.library import usual_options
     from tomosaxs.registry import manager
     from tomosaxs.runner.context import console
     from tomosaxs.runner.folder import shown
 
-    options = Options(memory=available_memory() * MEMORY_SHARE)
+    options = usual_options()
     made = list_to_try(plugin, scan, settings, process_list, after, options)
     least = 0 if made.spec.halo or made.spec.wants_scan or made.spec.stateful else 1
     sliced = plan_slice(made.checked, options, place, None, along=made.along, least=least, keep={made.before})

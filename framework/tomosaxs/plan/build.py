@@ -21,8 +21,8 @@ from tomosaxs.plan.infer import (
     warnings_of,
 )
 from tomosaxs.plan.keys import digest, file_keys, step_key, uncertainty_key
-from tomosaxs.plan.memory import size_blocks, too_large
-from tomosaxs.plan.model import Narrowing, Node, Options, Plan, PlannedInput, PlannedStep
+from tomosaxs.plan.memory import least_memory, rounded_up, size_blocks, too_large, too_small
+from tomosaxs.plan.model import Narrowing, Node, Options, Pass, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
 from tomosaxs.plan.sweeps import Choice, Family, Swept, choices, chosen_values, stacked
 from tomosaxs.plugin import PluginError, PluginSpec
@@ -73,7 +73,7 @@ class _Builder:
         self._raise()
         for number, one in enumerate(passes, start=1):
             one.number = number
-            size_blocks(one, self.options)
+        self._size(passes)
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
         self.warnings.extend(filter(None, (too_large(one, self.options) for one in passes)))
         ranks, memory = self.options.ranks, self.options.memory
@@ -81,6 +81,24 @@ class _Builder:
             self.checked, inputs, self.steps, self.nodes, passes, ranks, memory, messages, self.warnings, self.remarks,
             self.options,
         )  # fmt: skip
+
+    def _size(self, passes: list[Pass]) -> None:
+        """Choose the blocks; refuse a budget that not even the smallest ones fit into."""
+        for one in passes:
+            size_blocks(one, self.options)
+        fault = too_small(passes, self.options)
+        if not fault:
+            return
+        need = least_memory(passes, self.options)[0]
+        if need <= self.options.most_memory:
+            self.remarks.append(
+                f"memory: {rounded_up(need)} are taken, more than the usual share of what is free: no less will do"
+            )
+            self.options = replace(self.options, memory=need)
+            for one in passes:
+                size_blocks(one, self.options)
+        elif self.options.block is None:
+            raise InputError(fault)
 
     def _raise(self) -> None:
         if self.problems:

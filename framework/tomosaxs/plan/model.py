@@ -24,11 +24,13 @@ class Options:
     node_ranks : int
         Ranks on one node.
     memory : float
-        Bytes that the ranks of one node together may hold in blocks.
+        Bytes that the ranks of one node together may hold, beside `tomosaxs.memory.BESIDE` each.
     block : int or None
         Slices a block; None: from the memory.
     threads : int
         Threads of a rank.
+    most_memory : float
+        What `memory` may become where no less will do, because nobody asked for `memory`; 0: it is a promise.
     """
 
     ranks: int = 1
@@ -36,6 +38,7 @@ class Options:
     memory: float = 4e9
     block: int | None = None
     threads: int = 1
+    most_memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ class Pass:
         Sizes of the sliced axes.
     held : float
         Bytes of a node that datasets in shared memory take while the pass runs.
+    threads : int
+        Threads of a rank.
     """
 
     kind: Literal["section", "estimate"]
@@ -221,6 +226,7 @@ class Pass:
     block: int = 1
     memory: float = 0.0
     held: float = 0.0
+    threads: int = 1
     number: int = 0
 
     @property

@@ -41,7 +41,7 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
         parts = [part for cut in ranges for part in _parts(context, one, step, values, _block(runner, one, cut), cut)]
         everything = _gathered(context, one, step, parts)
     else:
-        everything = _whole(context, one, step, runner, ranges, -(-tiles // context.comm.size // size))
+        everything = _whole(context, one, runner, ranges)
     plain: Any = None
     if context.comm.rank == 0:
         plain = estimate_to_plain(_finish(context, one, step, values, everything))
@@ -83,12 +83,10 @@ def _gathered(context: Context, one: Pass, step: PlannedStep, parts: list[dict[s
     return [part for rank_parts in gathered or [] for part in rank_parts]
 
 
-def _whole(
-    context: Context, one: Pass, step: PlannedStep, runner: PassRunner, ranges: list[tuple[int, int]], rounds: int
-) -> Any:
+def _whole(context: Context, one: Pass, runner: PassRunner, ranges: list[tuple[int, int]]) -> Any:
     """Return the whole selection on the first rank, which takes it block by block: it is never there twice."""
     whole: Any = None
-    for number in range(rounds):
+    for number in range(int(context.comm.allreduce_max(len(ranges)))):
         cut = ranges[number] if number < len(ranges) else None
         block = None if cut is None else np.ascontiguousarray(_block(runner, one, cut))
         for part in context.comm.gather([cut[0], block] if cut is not None else []) or []:
