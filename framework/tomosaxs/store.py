@@ -1,31 +1,78 @@
-"""Stored data: one contiguous HDF5 dataset that every rank maps into memory.
+"""Stored data: what every store can do, and the store in a file.
 
-The dataset is allocated once by the first rank; all ranks then read and write it at its byte offset, so
-neither parallel HDF5 nor messages are needed. A finished store carries a mark; without it, it is not used.
+In a file: one contiguous HDF5 dataset that every rank maps into memory. The dataset is allocated once by the first
+rank; all ranks then read and write it at its byte offset, so neither parallel HDF5 nor messages are needed. A
+finished store carries a mark; without it, it is not used. Stores in memory are in `tomosaxs.memory_store`.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import shutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs.communicator import Communicator
 from tomosaxs.dataset import ArrayReader, Reader
 from tomosaxs.errors import InputError
 
 _MARK = "done.json"
 
 
+class DataStore(ABC):
+    """Where the values of a dataset lie between the section that makes them and those that read them.
+
+    Every rank has one; they are the same dataset. In this order: `allocate`, `open` to write, on all ranks
+    `tomosaxs.blocks.write_block` and at the end `flush`, a barrier, `finish` on one; then `reader`; then `release`.
+
+    Attributes
+    ----------
+    lasting : bool
+        Whether the values outlive the process.
+    slot : tuple of int
+        Where it is one part of the dataset only: the part's place along the leading axes.
+    """
+
+    lasting: ClassVar[bool]
+    slot: tuple[int, ...]
+
+    @abstractmethod
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any], comm: Communicator) -> None:
+        """Take the room for the whole dataset; collective."""
+
+    @abstractmethod
+    def open(self, mode: str = "r") -> Any:
+        """Return what `tomosaxs.blocks.write_block` writes to (``r+``): an array, or an object that takes blocks."""
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """Return a reader over the stored values."""
+
+    @abstractmethod
+    def part(self, slot: tuple[int, ...]) -> DataStore:
+        """Return the store of one part of the dataset, at a place along its leading axes."""
+
+    def finish(self, note: dict[str, Any]) -> None:
+        """Mark the store as whole; called by one rank after all have written."""
+        del note
+
+    def finished(self) -> DataStore | None:
+        """Return the whole store that an earlier run left, or None; what does not last never is."""
+        return None
+
+    def release(self) -> None:  # noqa: B027 - a file holds nothing
+        """Give back what is held of the dataset, after the last rank has read it."""
+
+
 @dataclass(frozen=True)
-class Store:
+class Store(DataStore):
     """A dataset in a file of its own.
 
     Parameters
@@ -38,9 +85,26 @@ class Store:
         Where it is one part of the dataset only: the part's place along the leading axes.
     """
 
+    lasting: ClassVar[bool] = True
     file: Path
     internal: str
     slot: tuple[int, ...] = ()
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any], comm: Communicator) -> None:
+        """Allocate the dataset on disk, by the first rank; collective.
+
+        Raises
+        ------
+        InputError
+            On the first rank, when the disk has no room for it.
+        """
+        if comm.rank == 0:
+            self.create(shape, dtype)
+        comm.barrier()
+
+    def part(self, slot: tuple[int, ...]) -> Store:
+        """Return the store of one part of the dataset, at a place along its leading axes."""
+        return replace(self, slot=slot)
 
     def create(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Allocate the dataset on disk; called by one rank.
@@ -122,20 +186,7 @@ class Store:
         return replace(self, internal=note["internal"])
 
 
-def flush(array: NDArray[Any]) -> None:
-    """Hand a mapped array's changes to the file system."""
-    if isinstance(array, np.memmap):
-        array.flush()
-
-
-def release(array: NDArray[Any]) -> None:
-    """Let the pages of a mapped array go from this process's memory; its values stay, in the file.
-
-    Pages of a map count as memory of the process that touched them: without this a rank would hold all it ever wrote.
-    The system reads or writes them as it does those of any file.
-    """
-    base: Any = array
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "base", None)
-    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+def flush(target: Any) -> None:
+    """Hand what was written on: a mapped array's changes to the file system, blocks for other nodes to those."""
+    if isinstance(target, np.memmap) or not isinstance(target, np.ndarray):
+        target.flush()
