@@ -33,8 +33,11 @@ def spec_of(target: Any, *, name: str = "") -> PluginSpec:
 
 
 def _place(target: Any) -> tuple[Path | None, int]:
+    """Return where a plugin is written; of a function without reading its file."""
     try:
-        return Path(inspect.getsourcefile(target) or ""), inspect.getsourcelines(target)[1]
+        file = Path(inspect.getsourcefile(target) or "")
+        code = getattr(inspect.unwrap(target), "__code__", None)
+        return file, inspect.getsourcelines(target)[1] if code is None else code.co_firstlineno
     except (OSError, TypeError):
         return None, 0
 

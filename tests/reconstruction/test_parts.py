@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_compilation_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyP
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(kernels, "njit", njit)
+    monkeypatch.setattr(kernels, "_numba", lambda: SimpleNamespace(njit=njit, config=SimpleNamespace(CACHE_DIR="")))
     assert kernels.compiled(lambda: 5)() == 5
     assert asked == [True, False]
 

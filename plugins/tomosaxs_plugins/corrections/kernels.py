@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numexpr
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +45,8 @@ def transmission(
     dead : (n,) int array
         Number of values at dead pixels of every slice.
     """
+    import numexpr  # when it is needed: plans are made without it
+
     data = np.ascontiguousarray(counts, dtype=np.float32)
     dark = np.asarray(dark, dtype=np.float32)
     flats = np.asarray(flats, dtype=np.float32)
@@ -106,6 +107,8 @@ def _interpolated(flats: Array, weights: Array, number: int) -> Array:
 
 def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0) -> tuple[Array, Counts]:
     """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values of each slice were."""
+    import numexpr
+
     data = np.ascontiguousarray(signal, dtype=np.float32)
     if open_beam != 1.0:
         data = data / np.float32(open_beam)

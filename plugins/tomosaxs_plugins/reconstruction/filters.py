@@ -8,7 +8,6 @@ Principles of Computerized Tomographic Imaging, DOI 10.1137/1.9780898719277, sec
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 FILTERS: tuple[str, ...] = ("ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen")
@@ -16,6 +15,30 @@ FILTERS: tuple[str, ...] = ("ramp", "shepp-logan", "cosine", "hann", "hamming", 
 
 PADDINGS: tuple[str, ...] = ("zero", "edge")
 """What is assumed beyond the detector: nothing, or that the outermost values go on."""
+
+
+def quick_length(least: int) -> int:
+    """Return the smallest number without prime factors above 5 that is not below the given one.
+
+    Parameters
+    ----------
+    least : int
+        At least 1.
+
+    Returns
+    -------
+    int
+        Transforms of this length are quick.
+    """
+    length = least
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
 
 
 def padded_length(width: int, reach: int | None = None) -> int:
@@ -42,7 +65,7 @@ def padded_length(width: int, reach: int | None = None) -> int:
     if width < 1:
         raise ValueError(f"a detector needs at least one column, not {width}")
     needed = max(2 * width, 2 * (width - 1 if reach is None else reach), 16)
-    return 2 * int(scipy.fft.next_fast_len((needed + 1) // 2, real=True))
+    return 2 * quick_length((needed + 1) // 2)
 
 
 def ramp_response(length: int) -> NDArray[np.float64]:
@@ -70,7 +93,7 @@ def ramp_response(length: int) -> NDArray[np.float64]:
     odd = distance % 2 == 1
     kernel[odd] = -1.0 / (np.pi * distance[odd]) ** 2
     kernel[0] = 0.25
-    return np.ascontiguousarray(scipy.fft.rfft(kernel).real)
+    return np.ascontiguousarray(np.fft.rfft(kernel).real)
 
 
 def window(name: str, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,14 +146,14 @@ def filter_response(name: str, length: int) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (length // 2 + 1,)
-        Response for the frequencies of ``scipy.fft.rfftfreq(length)``.
+        Response for the frequencies of ``numpy.fft.rfftfreq(length)``.
 
     Raises
     ------
     ValueError
         If there is no such filter, or the length is odd.
     """
-    return ramp_response(length) * window(name, np.asarray(scipy.fft.rfftfreq(length)))
+    return ramp_response(length) * window(name, np.fft.rfftfreq(length))
 
 
 def pad(projections: NDArray[np.float32], length: int, padding: str = "zero") -> NDArray[np.float32]:
@@ -194,6 +217,8 @@ def filter_projections(
     ValueError
         If the filter or the padding is unknown.
     """
+    import scipy.fft  # takes longer to import than all else that planning a list needs
+
     width = projections.shape[-1]
     length = padded_length(width)
     response = filter_response(name, length).astype(np.float32)
