@@ -136,6 +136,7 @@ class PluginSpec:
     look: LookRule | None = None
     halo: Mapping[str, int | str] = field(default_factory=dict)
     memory: Callable[..., float] | float | None = None
+    cost: Callable[..., float] | None = None
     determinism: float = 0.0
     gpu: bool = False
     array: str = "cupy"
@@ -177,6 +178,7 @@ def plugin(
     look: LookRule | None = None,
     halo: Mapping[str, int | str] | None = None,
     memory: Callable[..., float] | float | None = None,
+    cost: Callable[..., float] | None = None,
     determinism: float = 0.0,
     gpu: bool = False,
     array: str = "cupy",
@@ -216,6 +218,10 @@ def plugin(function: Any = None, **options: Any) -> Any:
     memory : callable or float, optional
         Peak bytes of a call: a factor of the input block's bytes, or
         ``memory(slices, dataset, **parameters)``. Default: input + output.
+    cost : callable, optional
+        ``cost(slices, dataset, **parameters)`` returns a number that the seconds of a call are proportional to, in
+        any unit, with one set of words among the parameters (backend, algorithm, method ...); `tomosaxs plan`
+        foretells seconds with it, at the rate measured in earlier runs. Default: the bytes of inputs and outputs.
     determinism : float, optional
         0 (default): same bits for any block and number of ranks; else the relative tolerance.
     gpu : bool, optional
@@ -250,6 +256,7 @@ def estimator(
     tile: int = 1,
     gives: tuple[str, ...] = (),
     memory: Callable[..., float] | float | None = None,
+    cost: Callable[..., float] | None = None,
     determinism: float = 0.0,
 ) -> Callable[[F], F]: ...
 def estimator(function: Any = None, **options: Any) -> Any:
