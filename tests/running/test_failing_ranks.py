@@ -46,7 +46,7 @@ SAYS = {
     "exit": "the plugin ended the program",
     "shape": r"it returned shape \(\d+, 90, 64\), planned was \(\d+, 91, 64\)",
     "none": "it returned NoneType, not an array",
-    "nan": "NaN or infinite",
+    "nan": r"it made \d+ values that are NaN or infinite in slices \d+",
 }
 
 
@@ -92,8 +92,7 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
         said = done.lines("tomosaxs: error")
         assert len(said) == 1, done.text
         assert re.search(SAYS[how], said[0]), said
-        step = "step 5 reconstruct" if how == "nan" else "step 4 trouble"
-        assert step in said[0]
+        assert "step 4 trouble" in said[0]
         assert f"rank {max(ranks - 1, 0)} of {max(ranks, 1)}" in said[0]
         assert re.search(r"slices \d+ to 31 of 32", said[0])
         if how == "raise":

@@ -16,6 +16,7 @@ from tomosaxs.plan import Node, Pass, PlannedStep, estimated
 from tomosaxs.plugin import Uncertain
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.device import free_memory, from_device, is_out_of_memory, stays_on_device, to_device
+from tomosaxs.runner.finite import refuse_new_nan
 from tomosaxs.scan import Scan
 
 Block = NDArray[Any]
@@ -62,6 +63,7 @@ def run_step(
     start = time.perf_counter()
     try:
         results = _call(context, one, step, parameters_of(context, step), blocks, low, caches, own)
+        refuse_new_nan(step, blocks, results, low)
     except Stop:
         raise
     except MemoryError as error:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RESULT = "result.nxs"
 TOLD = "told"
+SPOILED = "spoiled"
+"""File in the work folder: an input changed while these data were made of it, so that no run may use them."""
 SIDE_KEY = ".key"
 """File in the folder of a saving step: the content key of what lies there, then one written file a line."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import shutil
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tomosaxs.communicator import Communicator
-from tomosaxs.errors import InputError, Stop, TomosaxsError
+from tomosaxs.errors import InputError, StepError, Stop, TomosaxsError
 from tomosaxs.memory import node_limit
 from tomosaxs.plan import Node, Plan, refine
 from tomosaxs.plan.sweeps import choice_text
@@ -19,11 +20,12 @@ from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
 from tomosaxs.runner.begin import told_before
-from tomosaxs.runner.checksums import Checksums, Extent
+from tomosaxs.runner.checksums import Checksums, Extent, InputChanged
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
 from tomosaxs.runner.folder import (
     SIDE_KEY,
+    SPOILED,
     TOLD,
     Lock,
     clear_work,
@@ -85,12 +87,13 @@ class Run:
                 remove_work(self.folder)  # while the lock is held: the next run may begin at once
             self.comm.barrier()
         finally:
+            self.sums.ended.set()
             self.lock.free()
         return result
 
     def _run(self) -> Result:
         status = start_watcher(self.comm, self.folder / ".work" / "ranks", self._guards(), self.folder / "run.log")
-        self.context.status = status.update
+        self.context.status = lambda text: self._at(status.update, text)
         try:
             with Heartbeat(self.log, lambda: self.context.stage) if self.comm.rank == 0 else nullcontext():
                 self._passes()
@@ -105,6 +108,8 @@ class Run:
             status.finished()
         except BaseException as error:
             status.failed()
+            if isinstance(error, (InputChanged, StepError)):
+                self._blame_change(error)
             if isinstance(error, TomosaxsError) and not error.everywhere:
                 error.told = not first_to_tell(self.folder)
             self._note(error)
@@ -112,6 +117,20 @@ class Run:
                 self._leave_pictures(error)
             raise
         return result
+
+    def _at(self, update: Callable[[str], None], stage: str) -> None:
+        update(stage)
+        self.sums.refuse_change()
+
+    def _blame_change(self, error: InputChanged | StepError) -> None:
+        """Say of a failure while an input changes that it did; what was made of it must not be used again."""
+        change = str(error) if isinstance(error, InputChanged) else self.sums.find_change()
+        if not change:
+            return
+        if isinstance(error, StepError):
+            error.args = (f"{error}; {change}",)
+        with suppress(OSError):  # a full disk, for instance; the keys of a changed input differ anyhow
+            (self.folder / ".work" / SPOILED).touch()
 
     def _guards(self) -> Guards | None:
         """Return the limits for the watcher; a notebook or a test, one process on its own, has none."""
@@ -153,7 +172,7 @@ class Run:
         warning = self.lock.take()
         if warning:
             self.context.messages.append(warning)
-        if not self.resume:
+        if not self.resume or (self.folder / ".work" / SPOILED).exists():
             clear_work(self.folder)
         (self.folder / ".work" / "ranks").mkdir(exist_ok=True)
         (self.folder / ".work" / TOLD).unlink(missing_ok=True)

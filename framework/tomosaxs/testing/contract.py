@@ -45,6 +45,7 @@ def check_plugin(
     - The real shape is the planned one, and no value is cut off to fit the planned type.
     - Its inputs are left untouched, read-only ones are taken.
     - A NaN in one slice changes that slice and its halo, nothing else, or is refused with an `InputError`.
+    - It makes no NaN or infinity of finite values, unless it declares ``nan=True``.
     - What an estimator returns can be stored: numbers, text and arrays, a confidence between 0 and 1.
     - A step that carries uncertainties on makes the same values of data that come with some, and all of the above
       holds of the uncertainties, too.
@@ -212,7 +213,7 @@ class _Check:
         middle = one.count // 2
         spoiled = [_with_nan(self.sources[0], one, first, middle), *self.sources[1:]]
         try:
-            answer = run_once(self.spec, spoiled, self.parameters, folder=self.folder)
+            answer = run_once(replace(self.spec, nan=True), spoiled, self.parameters, folder=self.folder)
         except TomosaxsError:
             return  # refused, by name
         for node, good, bad in zip(one.produced, whole.arrays, answer.arrays, strict=True):

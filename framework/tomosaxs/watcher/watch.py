@@ -24,19 +24,22 @@ _DUMP_SECONDS = 0.3  # in which a rank writes down where its threads are
 _INTERRUPTED = 130  # exit status of a rank that has told so itself
 
 
-def cause_of(status: int | None, folder: Path) -> str:
-    """Return how a process ended, and what ends processes in that way."""
+def cause_of(status: int | None) -> str:
+    """Return how a process ended."""
     if status is None:
         return "disappeared"
-    if not status & 0x7F:
-        return f"ended with exit status {status >> 8}"
-    number = status & 0x7F
+    return f"was killed by signal {status & 0x7F}" if status & 0x7F else f"ended with exit status {status >> 8}"
+
+
+def hint_of(status: int | None, folder: Path) -> str:
+    """Return what ends processes in such a way."""
+    free = shutil.disk_usage(folder).free
     hints: dict[int, str] = {
         signal.SIGKILL: " (by hand, or by the system for want of memory)",
-        signal.SIGBUS: f" (a disk that is full does this; {shutil.disk_usage(folder).free / 1e9:.3g} GB are free)",
+        signal.SIGBUS: f" (a full disk does this, {free / 1e9:.3g} GB are free, or a file cut off while it was read)",
         signal.SIGSEGV: " (a fault in compiled code)",
     }
-    return f"was killed by signal {number}{hints.get(number, '')}"
+    return hints.get((status or 0) & 0x7F, "")
 
 
 class Watch:
@@ -157,8 +160,8 @@ class Watch:
             if status is None or status >> 8 != _INTERRUPTED:
                 others = "; all ranks were ended" if self.size > 1 else ""
                 self._say(
-                    f"rank {rank} of {self.size} (pid {self.processes[rank]}) {cause_of(status, self.directory)} "
-                    f"during {record.text}{others}"
+                    f"rank {rank} of {self.size} (pid {self.processes[rank]}) {cause_of(status)} during "
+                    f"{record.text}{hint_of(status, self.directory)}{others}"
                 )
         self._set(GRACE_SECONDS)
 

@@ -67,7 +67,7 @@ def _shape(dataset: Dataset, *, reference: str, **_: Any) -> Output:
     return Output((), label=label, units=units, uncertainty=dataset.uncertainty)
 
 
-@plugin(check=_check, shape=_shape, uncertainty=True)
+@plugin(check=_check, shape=_shape, uncertainty=True, nan=True)
 def normalise_by_monitor(
     data: Pointwise,
     scan: Scan,

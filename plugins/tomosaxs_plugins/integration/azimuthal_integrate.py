@@ -124,6 +124,7 @@ def _memory(slices: int, dataset: Dataset, *, bins: int = 1000, error_model: str
     memory=_memory,
     cite="10.1107/S1600576715004306",
     uncertainty=True,
+    nan=True,
 )
 @dataclass
 class AzimuthalIntegrate(FrameParameters):

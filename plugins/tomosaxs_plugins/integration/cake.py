@@ -97,6 +97,7 @@ def _memory(
     memory=_memory,
     cite="10.1107/S1600576715004306",
     uncertainty=True,
+    nan=True,
 )
 @dataclass
 class Cake(FrameParameters):

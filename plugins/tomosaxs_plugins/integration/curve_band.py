@@ -45,7 +45,7 @@ def _shape(dataset: Dataset, *, measure: str | None, **_: Any) -> Output:
     return Output((), "float32", label[measure or "mean"], units, uncertainty=dataset.uncertainty)
 
 
-@plugin(shape=_shape, check=_check, memory=3.0, uncertainty=True)
+@plugin(shape=_shape, check=_check, memory=3.0, uncertainty=True, nan=True)
 def curve_band(
     data: AzimuthalProfiles,
     scan: Scan,

@@ -61,6 +61,7 @@ def _memory(slices: int, dataset: Dataset, *, azimuth_bins: int = 360, error_mod
     look=look_at_frames,
     memory=_memory,
     uncertainty=True,
+    nan=True,
 )
 @dataclass
 class RadialBand(FrameParameters):

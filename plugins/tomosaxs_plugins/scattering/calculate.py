@@ -59,7 +59,7 @@ def _shape(*data: Dataset, label: str | None, units: str | None, **_: Any) -> Ou
     return Output((), dtype, name, "" if units is None else units, uncertainty=sigma)
 
 
-@plugin(shape=_shape, check=_check, memory=8.0, uncertainty=True)
+@plugin(shape=_shape, check=_check, memory=8.0, uncertainty=True, nan=True)
 def calculate(
     *data: Pointwise,
     scan: Scan,

@@ -23,6 +23,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     memory=6.0,
     cite=("10.1107/S1600576717015096", "10.1088/0953-8984/25/38/383201"),
     uncertainty=True,
+    nan=True,
 )
 def dead_time(
     data: Pointwise,

@@ -21,7 +21,7 @@ def _shape(data: Dataset, dispersant: Dataset, **_: Any) -> Output:
     return like(data, dispersant)
 
 
-@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True)
+@plugin(shape=_shape, check=_check, memory=6.0, cite="10.1107/S1600576717015096", uncertainty=True, nan=True)
 def displaced_volume(
     data: Pointwise,
     dispersant: Pointwise,

@@ -38,7 +38,15 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, core=True, corrected=("flat field",))
 
 
-@plugin(name="flat_field", shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
+@plugin(
+    name="flat_field",
+    shape=_shape,
+    check=_check,
+    memory=4.0,
+    cite="10.1107/S1600576717015096",
+    uncertainty=True,
+    nan=True,
+)
 @dataclass
 class FlatField:
     """Divide by the sensitivity of the pixels: an image taken of even illumination.

@@ -19,7 +19,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, label="intensity", units="", corrected=("flux", "transmission"))
 
 
-@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
+@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True, nan=True)
 def flux_and_transmission(
     data: Pointwise,
     scan: Scan,

@@ -50,7 +50,13 @@ def _shape(data: Dataset, *, thickness: Any, **given: Any) -> Output:
 
 
 @plugin(
-    name="frame_corrections", shape=_shape, check=_check, memory=3.0, cite="10.1107/S1600576717015096", uncertainty=True
+    name="frame_corrections",
+    shape=_shape,
+    check=_check,
+    memory=3.0,
+    cite="10.1107/S1600576717015096",
+    uncertainty=True,
+    nan=True,
 )
 @dataclass
 class FrameCorrections:

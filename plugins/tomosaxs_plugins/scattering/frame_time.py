@@ -17,7 +17,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return like(data, units=f"{data.units or '1'}/s")
 
 
-@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True)
+@plugin(shape=_shape, check=_check, memory=4.0, cite="10.1107/S1600576717015096", uncertainty=True, nan=True)
 def frame_time(
     data: Pointwise,
     scan: Scan,

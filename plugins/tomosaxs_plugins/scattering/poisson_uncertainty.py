@@ -15,7 +15,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return replace(like(data), uncertainty=True)
 
 
-@plugin(shape=_shape, memory=3.0, cite="10.1088/0953-8984/25/38/383201", uncertainty=True)
+@plugin(shape=_shape, memory=3.0, cite="10.1088/0953-8984/25/38/383201", uncertainty=True, nan=True)
 def poisson_uncertainty(
     data: Pointwise,
     scan: Scan,

@@ -23,7 +23,7 @@ def _shape(data: Dataset, **_: Any) -> Output:
     return Output((data.axis("y"), data.axis("x")), str(data.dtype), data.label, data.units)
 
 
-@plugin(shape=_shape, check=_check, memory=1.0)
+@plugin(shape=_shape, check=_check, memory=1.0, nan=True)
 def mask_circle(
     data: VolumeSlices,
     scan: Scan,
