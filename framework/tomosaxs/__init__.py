@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tomosaxs.runner.growing_rows import FileRows
     from tomosaxs.scan import Scan
     from tomosaxs.shipped import shipped_lists
+    from tomosaxs.traffic import count_input
     from tomosaxs.units import convert
 
 _HOMES = {
@@ -78,6 +79,7 @@ _HOMES = {
     "runner.growing": ("GrowingResult",),
     "runner.growing_rows": ("FileRows",),
     "scan": ("Scan",),
+    "traffic": ("count_input",),
     "units": ("convert",),
 }  # fmt: skip
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
@@ -113,6 +115,6 @@ __all__ = [
     "ListError", "Output", "Param", "PluginEntry", "PluginError", "Pointwise", "Problem", "Projections", "Quantity",
     "Reader", "Result", "Rows", "SavedDataset", "Scan", "Selection", "Sinograms", "Site", "Source", "Spectra",
     "StepError", "Stop", "TomosaxsError", "Uncertain", "VolumeSlices", "backends", "check", "contact_sheet", "convert",
-    "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "html_page", "known_sites",
-    "load", "loader", "picture_uri", "plan", "plugin", "registered", "run", "saver", "shipped_lists",
+    "count_input", "custom_pattern", "did_you_mean", "empty_block", "estimator", "find_site", "hookimpl", "html_page",
+    "known_sites", "load", "loader", "picture_uri", "plan", "plugin", "registered", "run", "saver", "shipped_lists",
 ]  # fmt: skip

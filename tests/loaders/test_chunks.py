@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from tomosaxs import InputError
+from tomosaxs.traffic import bytes_so_far
 from tomosaxs_plugins.loaders import chunks
 from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, around_hdf5, parts_along
+from tomosaxs_plugins.loaders.chunks_lzf import lzf_chunk
 from tomosaxs_plugins.loaders.hdf5 import open_file
 from tomosaxs_plugins.loaders.readers import HDF5Reader, reader_of
 
@@ -26,6 +29,8 @@ FILTERS = {
     "LZ4": dict(hdf5plugin.LZ4()),
     "LZ4 in blocks": dict(hdf5plugin.LZ4(nbytes=1000)),
     "shuffled LZ4": {"shuffle": True, **hdf5plugin.LZ4()},
+    "LZF": {"compression": "lzf"},
+    "shuffled LZF": {"compression": "lzf", "shuffle": True},
 }
 ONLY_HDF5 = {
     "bitshuffle zstd": dict(hdf5plugin.Bitshuffle(nelems=0, cname="zstd")),
@@ -287,6 +292,48 @@ def test_a_file_that_is_cut_off_after_it_was_opened(tmp_path, options):
     np.testing.assert_array_equal(read[:4], values[:4, :20])
     assert (read[5] == 65535).all()
     assert any("frame 5 of" in text and "the file ends within it" in text for text in reader.notes)
+
+
+def test_rows_of_a_stack_in_one_piece_are_read_and_nothing_more(tmp_path):
+    """HDF5 takes 64 KiB from the file for every row of a frame; what is asked for must not cost more than it is."""
+    stored = np.random.default_rng(5).integers(0, 60000, (300, 128, 640)).astype("u2")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=stored)
+    file = open_file(tmp_path / "a.h5")
+    reader = HDF5Reader(file, file.handle["data"])
+    io = Path("/proc/self/io")
+    if not io.exists():
+        pytest.skip("the system does not count the bytes of a process")
+
+    def asked_for() -> int:
+        return int(io.read_text().split()[1])
+
+    before, counted = asked_for(), bytes_so_far()["input_read"]
+    part = reader.read((slice(None), slice(40, 44, 1), slice(None)))
+    read, counted = asked_for() - before, bytes_so_far()["input_read"] - counted
+    np.testing.assert_array_equal(part, stored[:, 40:44])
+    assert counted == part.nbytes
+    assert part.nbytes <= read < 1.1 * part.nbytes
+
+
+def test_damaged_lzf_chunks_are_told(tmp_path):
+    """Any bytes of a chunk changed or cut off: never a value from outside, never a crash; what is whole stays whole."""
+    rng = np.random.default_rng(6)
+    values = _values(rng, (1, 40, 50), np.dtype("u2"))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", data=values, chunks=(1, 40, 50), compression="lzf")
+        packed = np.frombuffer(data.id.read_direct_chunk((0, 0, 0))[1], np.uint8)
+    size = values.nbytes
+    guarded = np.full(size + 64, 171, np.uint8)
+    assert lzf_chunk(packed, guarded[:size], size)
+    np.testing.assert_array_equal(guarded[:size].view("u2").reshape(values.shape), values)
+    assert not lzf_chunk(packed[:-3], guarded[:size], size)
+    assert not lzf_chunk(packed, guarded[:size], size - 1)
+    for _ in range(300):
+        broken = packed.copy()
+        broken[rng.integers(0, broken.size, 4)] = rng.integers(0, 256, 4)
+        lzf_chunk(broken, guarded[:size], size)
+        assert (guarded[size:] == 171).all()
 
 
 def test_a_row_of_plain_frames_reads_that_row_only(tmp_path, monkeypatch):

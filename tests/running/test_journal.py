@@ -211,3 +211,11 @@ def test_missing_slices_are_shared_evenly(ranks) -> None:
     every = [number for blocks in shares for low, high in blocks for number in range(low, high)]
     assert every == [number for low, high in missing for number in range(low, high)]
     assert all(high - low <= 4 for blocks in shares for low, high in blocks)
+
+
+def test_a_rank_may_keep_to_its_share() -> None:
+    """Where a dataset lies in parts on several nodes, a rank has only its own slices at hand."""
+    missing = [(2, 5), (9, 20)]
+    assert blocks_of(missing, 2, 0, 4, 20) == [(2, 5), (9, 10)]
+    assert blocks_of(missing, 2, 1, 4, 20) == [(10, 14), (14, 18), (18, 20)]
+    assert blocks_of([(0, 3)], 2, 1, 4, 20) == []

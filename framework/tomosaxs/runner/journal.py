@@ -239,8 +239,18 @@ def _combined(entries: list[dict[str, Any]], kept: dict[str, dict[str, Any]]) ->
     return found
 
 
-def blocks_of(missing: Sequence[Range], ranks: int, rank: int, size: int) -> list[Range]:
-    """Return a rank's blocks: its part of the missing slices, in ranges of at most `size`."""
+def blocks_of(missing: Sequence[Range], ranks: int, rank: int, size: int, count: int = 0) -> list[Range]:
+    """Return a rank's blocks: its part of the missing slices, in ranges of at most `size`.
+
+    Parameters
+    ----------
+    count : int
+        Where given, a rank keeps to its share of all `count` slices, because it has no other ones at hand.
+    """
+    if count:
+        first, last = share(count, ranks, rank)
+        missing = [(max(low, first), min(high, last)) for low, high in missing if low < last and high > first]
+        ranks, rank = 1, 0
     low, high = share(sum(end - start for start, end in missing), ranks, rank)
     found: list[Range] = []
     before = 0

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs import count_input
 from tomosaxs_plugins.loaders.chunks_filters import Filters, Room, filters_of
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
@@ -29,7 +30,11 @@ Chosen: TypeAlias = "slice | NDArray[np.intp]"
 Region: TypeAlias = "tuple[slice | NDArray[np.intp], ...]"
 
 _SMALL = 1 << 15
-"""Bytes of a chunk or of a run of values below which HDF5 itself is as fast."""
+"""Bytes of a chunk below which HDF5 itself is as fast."""
+_SMALL_RUN = 1 << 10
+"""The same of values that lie together. HDF5 reads 64 KiB to take less from a dataset in one piece."""
+_ROUNDS = 8
+"""Tasks are handed to threads in so many portions each: few enough to cost nothing, enough to end together."""
 _PIECE = 1 << 23
 """Bytes of contiguous values that a thread reads at a time."""
 
@@ -62,6 +67,7 @@ def read_exactly(descriptor: int, target: NDArray[np.uint8], place: int) -> str:
         if got == 0:
             return "the file ends within it"
         done += got
+    count_input(done)
     return ""
 
 
@@ -76,15 +82,17 @@ def in_threads(work: Callable[[Any, Room], Damage | None], tasks: Iterable[Any],
     for _ in range(threads):
         rooms.put(Room.of(size))
 
-    def one(task: Any) -> Damage | None:
+    def portion(some: list[Any]) -> list[Damage | None]:
         room = rooms.get()
         try:
-            return work(task, room)
+            return [work(task, room) for task in some]
         finally:
             rooms.put(room)
 
+    each = -(-len(listed) // (threads * _ROUNDS))
+    portions = [listed[low : low + each] for low in range(0, len(listed), each)]
     with ThreadPoolExecutor(threads) as pool:
-        return [damage for damage in pool.map(one, listed) if damage is not None]
+        return [damage for found in pool.map(portion, portions) for damage in found if damage is not None]
 
 
 def parts_along(chosen: Chosen, chunk: int) -> list[Part]:
@@ -273,7 +281,7 @@ class Contiguous:
         each = chosen[axis]
         whole = isinstance(each, slice) and each.step == 1
         run = inner * self._width * (out.shape[axis] if whole else 1)
-        if run < _SMALL:
+        if run < min(_SMALL_RUN, _SMALL):
             return None
         flat = out.reshape(-1).view(np.uint8)
 

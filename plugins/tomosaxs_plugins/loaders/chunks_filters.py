@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-SHUFFLE, DEFLATE, LZ4, BITSHUFFLE = 2, 1, 32004, 32008
+SHUFFLE, DEFLATE, LZF, LZ4, BITSHUFFLE = 2, 1, 32000, 32004, 32008
 _BITSHUFFLE_LZ4 = 2
 _SLACK = 32  # bytes behind decoded values that the decoders may overwrite
 _LARGEST_BLOCK = 1 << 20  # bytes of a block of bit-shuffled values; programs write 8192
@@ -94,6 +94,11 @@ class Filters:
     def _decompressed(self, code: int, raw: Bytes, room: Room, into: Bytes | None) -> Bytes | None:
         if code == DEFLATE:
             return self._inflated(raw)
+        if code == LZF:
+            from tomosaxs_plugins.loaders.chunks_lzf import lzf_chunk
+
+            target = room.values[: self.size] if into is None else into
+            return target if lzf_chunk(raw, target, self.size) else None
         from tomosaxs_plugins.loaders.chunks_decode import bitshuffle_lz4, lz4_chunk
 
         if code == LZ4:
@@ -123,7 +128,7 @@ def filters_of(dataset: h5py.Dataset) -> Filters | None:
             return None
         codes.append(int(code))
     compression = codes[1:] if codes[:1] == [SHUFFLE] else codes
-    if len(compression) > 1 or not set(compression) <= {DEFLATE, LZ4, BITSHUFFLE}:
+    if len(compression) > 1 or not set(compression) <= {DEFLATE, LZF, LZ4, BITSHUFFLE}:
         return None
     if BITSHUFFLE in codes and width not in (1, 2, 4, 8):
         return None

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import InputError, Selection, empty_block
+from tomosaxs import InputError, Selection, count_input, empty_block
 from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_hdf5, put
 from tomosaxs_plugins.loaders.chunks_virtual import Virtual, virtual
 from tomosaxs_plugins.loaders.gaps import fill_value
@@ -246,10 +246,23 @@ class HDF5Reader:
                 self._fill_by_hdf5(part, one)
 
     def _slices(self, out: NDArray[Any], where: tuple[slice, ...]) -> None:
+        count_input(self._stored_bytes(out, where))
         if out.flags.c_contiguous:
             self.dataset.read_direct(out, where)
         else:
             out[...] = self.dataset[where]
+
+    def _stored_bytes(self, out: NDArray[Any], where: tuple[slice, ...]) -> int:
+        """Return what HDF5 reads for a selection, of packed chunks by their mean size."""
+        chunks = self.dataset.chunks
+        if chunks is None or not self.compressed:
+            return out.nbytes
+        touched = math.prod(
+            len({n // size for n in range(part.start, part.stop, part.step)})
+            for part, size in zip(where, chunks, strict=True)
+        )
+        every = math.prod(-(-int(size) // chunk) for size, chunk in zip(self.dataset.shape, chunks, strict=True))
+        return touched * int(self.dataset.id.get_storage_size()) // max(1, every)
 
 
 def reader_of(
