@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def check_sinograms(sinograms: NDArray[np.float32], angles_deg: ArrayLike, centre_px: float) -> NDArray[np.float32]:
+def check_sinograms(
+    sinograms: NDArray[np.float32], angles_deg: ArrayLike, centre_px: float | NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Check that sinograms, angles and rotation axis belong together.
 
     Parameters
@@ -17,8 +17,8 @@ def check_sinograms(sinograms: NDArray[np.float32], angles_deg: ArrayLike, centr
         Attenuation.
     angles_deg : array_like, shape (angles,)
         Angles in degrees.
-    centre_px : float
-        Rotation axis, in pixel centres counted from 0.
+    centre_px : float or ndarray, shape (slices,)
+        Rotation axis, in pixel centres counted from 0; perhaps one for every slice.
 
     Returns
     -------
@@ -37,7 +37,9 @@ def check_sinograms(sinograms: NDArray[np.float32], angles_deg: ArrayLike, centr
     if number != stack.shape[1]:
         raise ValueError(f"there are {number} angles but {stack.shape[1]} projections in each sinogram")
     width = stack.shape[2]
-    if not (math.isfinite(centre_px) and -0.5 <= centre_px <= width - 0.5):
+    if np.ndim(centre_px) and np.shape(centre_px) != stack.shape[:1]:
+        raise ValueError(f"there are {np.size(centre_px)} rotation axes for {len(stack)} slices")
+    if not np.all((np.asarray(centre_px) >= -0.5) & (np.asarray(centre_px) <= width - 0.5)):
         raise ValueError(f"the rotation axis ({centre_px}) is not on the detector, whose columns are 0 to {width - 1}")
     return stack
 
