@@ -17,7 +17,7 @@ CACHE_FRIENDLY = 1 << 28
 """Bytes; a block larger than this gains nothing unless reading needs it."""
 LANES = 16
 """Kernels work on so many slices at a time: blocks are whole numbers of them."""
-_WRITTEN = 1 << 24
+WRITTEN = 1 << 24
 """Bytes of a mapped file that are written at a time."""
 _OF_A_THREAD = 8
 """Slices, at least, that every thread of a rank gets of a block where memory allows."""
@@ -71,7 +71,7 @@ def pass_bytes(one: Pass, slices: int) -> float:
     # the inputs of the next block are read while a section works on the present one, and the one before is written
     ahead = sum(inputs) if one.kind == "section" else 0.0
     behind = own * sum(node_bytes(one, node) for node in one.stores) if one.kind == "section" else 0.0
-    behind += min(behind, _WRITTEN)
+    behind += min(behind, WRITTEN)
     held = _held(one)
     steps = (step_bytes(one, step, slices) + slices * held[step] for step in _at_once(one))
     return max(sum(reading), ahead + behind + max(steps, default=0.0), 1.0)
