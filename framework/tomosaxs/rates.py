@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tomosaxs.errors import InputError
+
 _KEPT = 12
 """Observations of one rate that are kept; the oldest goes."""
 _PARALLEL = 0.85
@@ -36,6 +38,8 @@ class Seen:
         Slices of a block; 0 where that does not matter.
     at : float
         When, in seconds since 1970.
+    rough : bool
+        Whether it holds the start of compiled code, which is not of this work; used while nothing better is known.
     """
 
     work: float
@@ -44,6 +48,7 @@ class Seen:
     ranks: int = 1
     block: float = 0.0
     at: float = 0.0
+    rough: bool = False
 
 
 @dataclass
@@ -84,11 +89,12 @@ class Rates:
         if not found or work <= 0:
             return 0.0 if found else None
         weighed = []
+        found = [each for each in found if not each.rough] or found
         for age, each in enumerate(reversed(found)):
             far = 2.0 * abs(math.log(each.threads / threads)) + 0.7 * abs(math.log(each.ranks / ranks))
             if block and each.block:
                 far += 0.7 * abs(math.log(each.block / block))
-            far += 0.15 * abs(math.log(each.work / work))
+            far += 0.4 * abs(math.log(each.work / work))
             speed = _speed(threads) / _speed(each.threads)
             weighed.append((each.seconds / each.work / speed, math.exp(-far) * 0.85**age))
         return work * _median(weighed)
@@ -166,9 +172,20 @@ def load_rates(file: Path | None = None, machine: str = "") -> Rates:
         return Rates(name, {}, 0, shipped)
 
 
-def machines(file: Path) -> list[str]:
-    """Return the machines that a file has rates of."""
-    return list(_read(file))
+def rates_of(file: Path) -> Rates:
+    """Return the rates of the one machine that a file is of.
+
+    Raises
+    ------
+    InputError
+        When it is no such file, or holds several machines and none of them is this one.
+    """
+    known = list(_read(file))
+    if not known:
+        raise InputError(f"{file} holds no rates: it is a rates.json that runs leave in ~/.cache/tomosaxs")
+    if len(known) > 1 and machine_name() not in known:
+        raise InputError(f"{file} holds the rates of several machines: {'; '.join(known)}; leave one of them in it")
+    return load_rates(file, known[0] if len(known) == 1 else machine_name())
 
 
 def save_rates(rates: Rates, file: Path | None = None) -> str:

@@ -43,3 +43,12 @@ def convert(value: float, given: str, wanted: str) -> float:
         raise InputError(f"cannot convert {value:g} {given or '(no units)'} to {wanted}")
     known = _KINDS[kind]
     return value * (known[given.strip().lower()] / known[wanted.strip().lower()])
+
+
+def size_text(count: float) -> str:
+    """Return an amount of bytes with three digits and a unit of thousands: ``128 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

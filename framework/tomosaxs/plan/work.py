@@ -13,7 +13,7 @@ from tomosaxs.plan.model import Node, Pass, Plan, PlannedStep
 START, FINISH = "start", "finish"
 """Names of what comes before the first pass and after the last one."""
 WRITE = "write"
-_CHOICES = ("backend", "algorithm", "method", "filter", "error_model")
+_CHOICES = ("backend", "algorithm", "method", "error_model")
 """Parameters whose words choose another way of working, which has a rate of its own."""
 
 

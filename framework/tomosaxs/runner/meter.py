@@ -98,7 +98,7 @@ def learn(plan: Plan, ranks: Sequence[Mapping[str, Any]], rates: Rates, start: f
         Seconds before the first and after the last pass; not taken where they are not above 0.
     """
     options = plan.options
-    at = {"threads": options.threads, "ranks": options.node_ranks}
+    at = (options.threads, options.node_ranks)
     best: dict[str, Seen] = {}
     for one in plan.passes:
         work = work_of(one, options.ranks)
@@ -115,13 +115,16 @@ def learn(plan: Plan, ranks: Sequence[Mapping[str, Any]], rates: Rates, start: f
 
 
 def _keep(best: dict[str, Seen], name: str, seen: Seen) -> None:
-    """Of several passes, the one with most work tells most."""
-    if seen.seconds >= _LEAST and seen.work > 0 and (name not in best or best[name].work < seen.work):
+    """Of several passes, the one with most work tells most, and one with more than a first call more than others."""
+    if seen.seconds < _LEAST or seen.work <= 0:
+        return
+    before = best.get(name)
+    if before is None or (before.rough, seen.work) > (seen.rough, before.work):
         best[name] = seen
 
 
 def _learn_step(
-    one: Pass, step: PlannedStep, work: PassWork, ranks: Sequence[Mapping[str, Any]], at: dict[str, int],
+    one: Pass, step: PlannedStep, work: PassWork, ranks: Sequence[Mapping[str, Any]], at: tuple[int, int],
     rates: Rates, best: dict[str, Seen],
 ) -> None:  # fmt: skip
     held = [each["steps"][key] for each in ranks if (key := f"{one.number} {step.label}") in each["steps"]]
@@ -130,33 +133,37 @@ def _learn_step(
     first, first_slices, rest, rest_slices, whole = (sum(column) for column in zip(*held, strict=True))
     name = rate_name(step)
     if whole > 0:
-        _keep(best, name, Seen(step_work(one, step, one.count), whole, **at))
+        _keep(best, name, Seen(step_work(one, step, one.count), whole, threads=at[0], ranks=at[1]))
         return
     block = float(work.block)
     if rest_slices > 0 and rest >= _LEAST:
         done = step_work(one, step, int(rest_slices))
-        _keep(best, name, Seen(done, rest, block=block, **at))
+        _keep(best, name, Seen(done, rest, block=block, threads=at[0], ranks=at[1]))
         if first_slices > 0:
             extra = first - rest / max(done, 1e-300) * step_work(one, step, int(first_slices))
             started = sum(1 for each in held if each[1] > 0)
-            rates.add(FIRST + name, Seen(1.0, max(extra / started, 1e-4), 1, at["ranks"]))
+            rates.add(FIRST + name, Seen(1.0, max(extra / started, 1e-4), 1, at[1]))
         return
     if first_slices > 0:  # one block was all: what its start took is known from elsewhere, or not at all
         started = sum(1 for each in held if each[1] > 0)
-        known = rates.seconds(FIRST + name, 1.0, ranks=at["ranks"]) or 0.0
+        known = rates.seconds(FIRST + name, 1.0, ranks=at[1]) or 0.0
         seconds = max(first - started * known, 0.5 * first)
-        _keep(best, name, Seen(step_work(one, step, int(first_slices)), seconds, block=block, **at))
+        _keep(
+            best,
+            name,
+            Seen(step_work(one, step, int(first_slices)), seconds, block=block, rough=True, threads=at[0], ranks=at[1]),
+        )
 
 
 def _learn_moves(
-    one: Pass, work: PassWork, ranks: Sequence[Mapping[str, Any]], at: dict[str, int], best: dict[str, Seen]
+    one: Pass, work: PassWork, ranks: Sequence[Mapping[str, Any]], at: tuple[int, int], best: dict[str, Seen]
 ) -> None:
     moved = 0.0
     for name in (*work.reads, WRITE):
         found = [each["moved"][key] for each in ranks if (key := f"{one.number} {name}") in each["moved"]]
         size, seconds = sum(each[0] for each in found), sum(each[1] for each in found)
         factor = work.factor if name != WRITE else 1.0
-        _keep(best, name, Seen(size * factor, seconds, **at))
+        _keep(best, name, Seen(size * factor, seconds, threads=at[0], ranks=at[1]))
         moved += seconds
     taken = [float(each["passes"].get(str(one.number), 0.0)) for each in ranks]
     computed = [
@@ -165,7 +172,7 @@ def _learn_moves(
     ]
     left = sum(max(wall - busy, 0.0) for wall, busy in zip(taken, computed, strict=True))
     if one.estimator is None and moved > _LEAST:
-        _keep(best, EXPOSED, Seen(moved, max(left, _LEAST), **at))
+        _keep(best, EXPOSED, Seen(moved, max(left, _LEAST), threads=at[0], ranks=at[1]))
 
 
 def process_age() -> float:

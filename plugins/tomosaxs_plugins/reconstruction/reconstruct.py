@@ -28,6 +28,7 @@ from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
+from tomosaxs_plugins.reconstruction.work import reconstruction_work
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -155,12 +156,30 @@ def _memory(
     return slices * 4.0 * (area + (width + wide + copies) * angles) + 64.0 * area + 12000.0 * (width + wide)
 
 
+_USUAL_ITERATIONS = 100
+
+
+def _cost(
+    slices: int, data: Dataset, *, backend: str, algorithm: str, iterations: int | None, size: int | None,
+    roi: dict[str, tuple[int, int]] | None, **rest: Any,
+) -> float:  # fmt: skip
+    width, angles = columns_of(data).size, data.axis("rotation_angle").size
+    count = size or width
+    top, bottom, left, right = region_of(roi, count) or (0, count, 0, count)
+    known = backends("reconstruct").get(backend)
+    plain = known is None or algorithm in (*known.load().filtered, "backproject")
+    return reconstruction_work(
+        slices, angles, width, count, float((bottom - top) * (right - left)), backend=backend, algorithm=algorithm,
+        iterations=0 if plain else iterations or _USUAL_ITERATIONS,
+    )  # fmt: skip
+
+
 def _look(data: Dataset, source: Source | None, **_: Any) -> Iterator[str]:
     if data.label == "transmission" or (data.label != "attenuation" and "flats" in data.auxiliaries):
         yield "the logarithm was not taken, so the slices are no attenuation: put minus_log before it"
 
 
-@plugin(shape=_shape, check=_check, look=_look, memory=_memory, cite=("10.1137/1.9780898719277",))
+@plugin(shape=_shape, check=_check, look=_look, memory=_memory, cost=_cost, cite=("10.1137/1.9780898719277",))
 def reconstruct(
     data: Sinograms,
     scan: Scan,

@@ -1,0 +1,42 @@
+"""How the work of a reconstruction grows with its size: what its seconds are proportional to."""
+
+from __future__ import annotations
+
+import math
+
+FOURIER = {
+    ("tomosaxs", "gridding"),
+    ("tomopy", "gridrec"),
+    ("tomopy", "fourierrec"),
+    ("algotom", "gridrec"),
+    ("algotom", "dfi"),
+}
+"""Backends and algorithms that transform and grid instead of going through every pixel for every projection."""
+_KERNEL = 36.0
+"""Grid points that a sample of a projection is spread onto, weighed against the updates of a backprojection."""
+
+
+def reconstruction_work(
+    slices: int, angles: int, width: int, count: int, area: float, *, backend: str, algorithm: str, iterations: int
+) -> float:
+    """Return the work of reconstructing slices, in updates of a pixel by a projection.
+
+    Parameters
+    ----------
+    slices, angles, width : int
+        Of the sinograms.
+    count : int
+        Rows and columns of a slice.
+    area : float
+        Pixels of a slice that are worked out.
+    iterations : int
+        Of the iterative algorithms; each projects and backprojects. 0: filtered.
+    """
+    padded = 2.0 ** math.ceil(math.log2(2.0 * max(width, 2)))
+    filtering = angles * padded * math.log2(padded)
+    if (backend, algorithm) in FOURIER:
+        grid = 1.25 * count
+        return slices * (filtering + _KERNEL * angles * width + 2.0 * grid * grid * math.log2(max(grid, 2.0)))
+    if iterations:
+        return slices * 2.0 * iterations * angles * float(count) ** 2
+    return slices * (filtering + angles * area)
