@@ -33,7 +33,7 @@ KERNELS = (
     "integration/report_regions.py",
     "corrections/kernels.py", "integration/geometry.py", "integration/masks.py", "integration/radial.py",
     "reconstruction/angles.py", "reconstruction/backprojection.py", "reconstruction/filters.py",
-    "reconstruction/grid.py", "reconstruction/sheared.py", "reconstruction/parallel.py",
+    "reconstruction/forward.py", "reconstruction/grid.py", "reconstruction/projector.py", "reconstruction/sheared.py", "reconstruction/parallel.py",
     "reconstruction/backends/astra.py", "reconstruction/backends/base.py", "reconstruction/backends/own.py",
     "reconstruction/backends/tomopy.py",
     "stripes/angular.py", "stripes/batch.py", "stripes/compare.py", "stripes/dead.py", "stripes/detect.py",
