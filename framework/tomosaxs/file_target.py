@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ from numpy.typing import NDArray
 from tomosaxs.blocks import write_block
 from tomosaxs.memory import release
 from tomosaxs.traffic import Kind, count_bytes
+
+MAPPED = 1 << 24
+"""Bytes that are written through a map at a time."""
+_WRITE = 2
+"""SYNC_FILE_RANGE_WRITE."""
 
 
 class FileTarget:
@@ -63,21 +71,25 @@ class FileTarget:
         else:
             if self._map is None:
                 self._map = np.memmap(self.file, self.dtype, "r+", self.place, self.shape)
-            write_block(self._map, sliced, low, block)
-            release(self._map)
+            step = max(1, len(block) * MAPPED // max(1, block.nbytes))
+            for first in range(0, len(block), step):  # pages of a map count as memory until they are let go
+                write_block(self._map, sliced, low + first, block[first : first + step])
+                release(self._map)
         count_bytes(self.kind, block.size * self.dtype.itemsize)
 
     def _write_run(self, low: int, block: NDArray[Any]) -> None:
         if self._descriptor is None:
             self._descriptor = os.open(self.file, os.O_WRONLY)
         rest = block.reshape(-1).view(np.uint8).data
-        at = self.place + low * (block.nbytes // len(block))
+        begin = at = self.place + low * (block.nbytes // len(block))
         while rest:
             done = os.pwrite(self._descriptor, rest, at)
             rest, at = rest[done:], at + done
+        if self.kind == "result_written":  # it has to be on the disk in the end: the disk may as well begin
+            _begin_to_save(self._descriptor, begin, block.nbytes)
 
-    def sync(self) -> None:
-        """Wait until the disk has everything that was written to the file."""
+    def flush(self) -> None:
+        """Wait until the disk, and with it every other node, has what was written."""
         number = os.open(self.file, os.O_RDONLY)
         try:
             os.fsync(number)
@@ -90,3 +102,19 @@ class FileTarget:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@functools.cache
+def _sync_file_range() -> Any:
+    """Return the system's call, or None where it has none."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None) if sys.platform == "linux" else None
+    if call is not None:
+        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return call
+
+
+def _begin_to_save(descriptor: int, place: int, count: int) -> None:
+    """Ask the system to begin to write a part of a file to the disk; nobody waits for it."""
+    call = _sync_file_range()
+    if call is not None:
+        call(descriptor, place, count, _WRITE)  # a file system that cannot do it does it later

@@ -13,6 +13,8 @@ from tomosaxs.communicator import Communicator
 from tomosaxs.errors import StepError, TomosaxsError
 from tomosaxs.plan import Node, Plan, PlannedStep
 from tomosaxs.plugin import Estimate
+from tomosaxs.runner.meter import Meter
+from tomosaxs.store import DataStore
 
 Log = Callable[[str], None]
 
@@ -49,11 +51,13 @@ class Context:
     ready: set[Node] = field(default_factory=set)
     instances: dict[int, Any] = field(default_factory=dict)
     begun: set[Node] = field(default_factory=set)
+    files: dict[Node, DataStore] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     remarks: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     remarked: list[str] = field(default_factory=list)
     kept: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    meter: Meter = field(default_factory=Meter)
     stage: str = "start"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from tomosaxs.blocks import read_block, write_block
 from tomosaxs.dataset import ArrayReader, CroppedReader, Reader, innermost, take_notes
 from tomosaxs.errors import InputError, StepError, TomosaxsError
+from tomosaxs.file_target import FileTarget
 from tomosaxs.memory import release
+from tomosaxs.memory_store import NodesStore
 from tomosaxs.plan import Node, Pass, PlannedStep
+from tomosaxs.plan.memory import WRITTEN
+from tomosaxs.plan.work import WRITE, read_rate
 from tomosaxs.runner.ahead import Read, ReadAhead
 from tomosaxs.runner.begin import SCRATCH, begin_section
 from tomosaxs.runner.behind import WriteBehind
@@ -22,7 +27,8 @@ from tomosaxs.runner.disk_writes import DiskWrites
 from tomosaxs.runner.journal import Journal, Range, blocks_of, journal_key
 from tomosaxs.runner.progress import Progress
 from tomosaxs.runner.told import Told, difference, told_by
-from tomosaxs.store import flush
+from tomosaxs.store import Store, flush
+from tomosaxs.traffic import bytes_so_far, count_bytes
 
 Piece = tuple[Block, int]
 """A block and the flat position of its first slice."""
@@ -103,7 +109,15 @@ class PassRunner:
         return max(0, low - self.one.halo), min(self.one.count, high + self.one.halo)
 
     def _read(self, node: Node, first: int, last: int) -> Read:
+        start = time.perf_counter()
+        before = bytes_so_far()["input_read"]
         block = read_block(self.readers[node], self.dimensions(node), first, last)
+        origin = node.origin or node
+        if origin.source is not None and bytes_so_far()["input_read"] == before:  # its reader does not count
+            count_bytes("input_read", block.nbytes)
+        elif isinstance(origin.store, Store):
+            count_bytes("work_read", block.nbytes)
+        self.context.meter.move(self.one.number, read_rate(node), block.nbytes, time.perf_counter() - start)
         return block, take_notes(self.readers[node])
 
     def _wanted(self) -> set[Node]:
@@ -155,8 +169,9 @@ def run_section(context: Context, one: Pass) -> None:
     missing = begin_section(context, one, writes, journal)
     if missing:
         journal.open(comm.rank)
-    targets = {node: node.store.open("r+") for node in writes if node.store is not None}
-    ranges = blocks_of(missing, comm.size, comm.rank, one.block)
+    targets = {node: _target(node) for node in writes if node.store is not None}
+    apart = any(isinstance((node.origin or node).store, NodesStore) for node in one.reads)
+    ranges = blocks_of(missing, comm.size, comm.rank, one.block, one.count if apart else 0)
     names = ", ".join(dict.fromkeys(step.checked.entry.label for step in one.steps))
     progress = Progress(context.log, comm.size)
     left = sum(high - low for low, high in missing)
@@ -167,6 +182,8 @@ def run_section(context: Context, one: Pass) -> None:
     for node, target in targets.items():
         context.set_stage(f"pass {one.number}, writing {node.name}")
         flush(target)
+        if isinstance(target, FileTarget):
+            target.close()
     comm.barrier()
     if comm.rank == 0:
         for node in dict.fromkeys(each.stack or each for each in writes):
@@ -178,6 +195,15 @@ def run_section(context: Context, one: Pass) -> None:
                 (context.home(step.key) / "done.json").write_text("{}")
 
 
+def _target(node: Node) -> Any:
+    """Return what blocks of a dataset are written to."""
+    store = node.store
+    if isinstance(store, Store):
+        saved = (node.stack or node).in_result
+        return FileTarget(store.file, store.internal, store.slot, "result_written" if saved else "work_written")
+    return None if store is None else store.open("r+")
+
+
 def _found(count: int) -> str:
     return f", {count} of them are there from the earlier run" if count else ""
 
@@ -186,14 +212,16 @@ def _carry_all(
     context: Context,
     one: Pass,
     ranges: list[Range],
-    targets: dict[Node, Block],
+    targets: dict[Node, Any],
     journal: Journal,
     told: Callable[[int], None],
 ) -> None:
     """Carry this rank's blocks through the steps; the one before is written and the next one is read meanwhile."""
     behind = WriteBehind()
     runner = PassRunner(context, one, behind)
-    disk = DiskWrites([node.store.file for node in targets if node.store is not None] if _only(one) else [], journal)
+    disk = DiskWrites(
+        [node.store.file for node in targets if isinstance(node.store, Store)] if _only(one) else [], journal
+    )
     labels = list(dict.fromkeys(step.label for step in one.steps))
     kept: set[tuple[str, str]] = set()
 
@@ -201,10 +229,9 @@ def _carry_all(
         for node, target in targets.items():
             block, at = pieces[node]
             try:
-                write_block(target, runner.dimensions(node), at, block)
+                _put(context, one, target, runner.dimensions(node), at, block)
             except Exception as error:  # a disk may fail in any way: named, with its place
                 raise _not_written(context, one, node, low, high, error) from error
-            release(target)
         journal.note(low, high, notes, remarks)
 
     try:
@@ -228,6 +255,18 @@ def _carry_all(
         disk.close()
         behind.close()
         runner.ahead.close()
+
+
+def _put(context: Context, one: Pass, target: Any, sliced: list[int], low: int, block: Block) -> None:
+    """Write a block; to a mapped file a few slices at a time, because until they are let go they count as memory."""
+    file = isinstance(target, FileTarget)
+    mapped = file and sliced != list(range(len(sliced)))
+    step = max(1, len(block) * WRITTEN // max(1, block.nbytes)) if mapped else max(1, len(block))
+    start = time.perf_counter()
+    for first in range(0, len(block), step):
+        write_block(target, sliced, low + first, block[first : first + step])
+    if file:
+        context.meter.move(one.number, WRITE, block.nbytes, time.perf_counter() - start)
 
 
 def _not_written(context: Context, one: Pass, node: Node, low: int, high: int, error: Exception) -> StepError:
