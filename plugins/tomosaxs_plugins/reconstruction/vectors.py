@@ -97,6 +97,13 @@ def _loader(lanes: int) -> Any:
     return intrinsic(load)
 
 
+def _spread_out(builder: Any, value: Any, lanes: int) -> Any:
+    kind = ir.VectorType(ir.FloatType(), lanes)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), first)
+
+
 def _spreader(lanes: int) -> Any:
     def spread(typing_context: Any, value: Any) -> Any:
         """Return a vector with the same number, as float32, in every lane."""
@@ -104,14 +111,26 @@ def _spreader(lanes: int) -> Any:
             return None
 
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = ir.VectorType(ir.FloatType(), lanes)
-            one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
-            first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-            return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), first)
+            return _spread_out(builder, arguments[0], lanes)
 
         return Vector(lanes)(types.float32), code
 
     return intrinsic(spread)
+
+
+def _taker(lanes: int) -> Any:
+    def take(typing_context: Any, array: Any, place: Any) -> Any:
+        """Return a vector with one value of a flat contiguous array in every lane; nothing is checked."""
+        if not (_is_flat(array) and isinstance(place, types.Integer)):
+            return None
+
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
+            return _spread_out(builder, builder.load(builder.gep(data, [arguments[1]]), align=4), lanes)
+
+        return Vector(lanes)(array, types.intp), code
+
+    return intrinsic(take)
 
 
 def _store(typing_context: Any, array: Any, place: Any, vector: Any) -> Any:
@@ -127,22 +146,62 @@ def _store(typing_context: Any, array: Any, place: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), code
 
 
-def _multiply_add(typing_context: Any, one: Any, other: Any, added: Any) -> Any:
-    """Return ``one * other + added``, in one instruction where the processor has it."""
-    if not (isinstance(one, Vector) and one == other == added):
+def _transposed(typing_context: Any, source: Any, begin: Any, step: Any, target: Any, to: Any, target_step: Any) -> Any:
+    """Copy eight rows of eight values, `step` apart, to eight columns, which lie `target_step` apart."""
+    places = (begin, step, to, target_step)
+    if not (_is_flat(source) and _is_flat(target) and all(isinstance(place, types.Integer) for place in places)):
         return None
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.VectorType(ir.FloatType(), one.lanes)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.v{one.lanes}f32"
-        )
-        return builder.call(function, arguments)
+        kinds = signature.args
 
-    return one(one, one, one), code
+        def mixed(one: Any, other: Any, lanes: list[int]) -> Any:
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), 8), lanes))
+
+        def row(array: int, first: int, between: int, number: int) -> Any:
+            place = builder.add(
+                arguments[first], builder.mul(arguments[between], ir.Constant(arguments[1].type, number))
+            )
+            return _address(context, builder, kinds[array], arguments[array], place, 8)
+
+        rows = [builder.load(row(0, 1, 2, number), align=4) for number in range(8)]
+        low, high = [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15]
+        pairs = [mixed(rows[k], rows[k + 1], lanes) for k in range(0, 8, 2) for lanes in (low, high)]
+        left, right = [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]
+        fours = [mixed(pairs[k], pairs[k + 2], lanes) for k in (0, 1, 4, 5) for lanes in (left, right)]
+        front, back = [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]
+        columns = [mixed(fours[k], fours[k + 4], lanes) for lanes in (front, back) for k in range(4)]
+        for number, column in enumerate(columns):
+            builder.store(column, row(3, 4, 5, number), align=4)
+        return context.get_dummy_value()
+
+    intp = types.intp
+    return types.void(source, intp, intp, target, intp, intp), code
+
+
+def _fused(negative: bool) -> Any:
+    def fused(typing_context: Any, one: Any, other: Any, last: Any) -> Any:
+        """Return ``one * other`` plus or minus the last, in one instruction where the processor has it."""
+        if not (isinstance(one, Vector) and one == other == last):
+            return None
+
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = ir.VectorType(ir.FloatType(), one.lanes)
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.v{one.lanes}f32"
+            )
+            first, second, third = arguments
+            return builder.call(function, [first, second, builder.fneg(third) if negative else third])
+
+        return one(one, one, one), code
+
+    return intrinsic(fused)
 
 
 load8, load16 = _loader(8), _loader(16)
 spread8, spread16 = _spreader(8), _spreader(16)
 store: Any = intrinsic(_store)
-multiply_add: Any = intrinsic(_multiply_add)
+take8, take16 = _taker(8), _taker(16)
+transpose8: Any = intrinsic(_transposed)
+multiply_add: Any = _fused(negative=False)
+multiply_subtract: Any = _fused(negative=True)
