@@ -14,6 +14,10 @@ _COMMANDS = {
     "run": ("tomosaxs.cli.run:run", "Run a process list."),
     "check": ("tomosaxs.cli.lists:check", "Check a process list and warn of what looks wrong in its data."),
     "plan": ("tomosaxs.cli.lists:plan", "Check a list against its data and print what would happen."),
+    "slice": (
+        "tomosaxs.cli.slice_picture:slice_picture",
+        "Make one slice of a scan or of a list: a picture at once.",
+    ),
     "sweep": ("tomosaxs.cli.sweep:sweep", "Try several values on one slice, and write the chosen ones into the list."),
     "try": ("tomosaxs.cli.try_plugin:try_plugin", "Run a plugin on one slice of a scan: before, after and the time."),
     "list": (
