@@ -21,7 +21,7 @@ from tomosaxs_plugins.reconstruction.backends.base import Backend
 
 ALL = [(name, algorithm) for name in BACKENDS for algorithm in load(name).algorithms]
 FILTERED = [(name, algorithm) for name, algorithm in ALL if algorithm in load(name).filtered]
-ITERATIONS = {"sirt": 150, "cgls": 12}  # enough for 48 to 65 columns
+ITERATIONS = {"sirt": 150, "cgls": 12, "fista_tv": 60}  # enough for 48 to 65 columns
 
 
 def usable(name: str) -> Backend:
@@ -38,6 +38,8 @@ def run(name: str, algorithm: str, shapes: list[Shape], angles: Any, width: int,
     data = sinogram(shapes, angles, width, centre)[np.newaxis].astype(np.float32)
     if algorithm in ITERATIONS:
         more["iterations"] = ITERATIONS[algorithm]
+    if algorithm == "fista_tv":
+        more["regularisation"] = 2e-4  # hardly any: here it shall solve the same equations as the others
     return usable(name).reconstruct(data, angles, centre, algorithm=algorithm, threads=1, **more)[0]
 
 
@@ -58,9 +60,9 @@ def centroid(slice_: Any) -> tuple[float, float]:
     return float((weight * place).sum() / weight.sum()), float((weight * place[:, np.newaxis]).sum() / weight.sum())
 
 
-def limit(name: str) -> float:
-    """Return the largest relative error that is allowed."""
-    return 1e-3 if name == "tomosaxs" else 0.02
+def limit(name: str, algorithm: str = "fbp") -> float:
+    """Return the largest relative error that is allowed: less for what is no matter of a projector on a grid."""
+    return 1e-3 if name == "tomosaxs" and algorithm not in ITERATIONS else 0.02
 
 
 @pytest.mark.parametrize(("name", "algorithm"), ALL)
@@ -68,7 +70,8 @@ def limit(name: str) -> float:
 def test_smooth_phantom(name: str, algorithm: str, width: int, centre: float) -> None:
     angles = np.arange(100) * 1.8
     phantom = smooth_phantom(width)
-    assert relative_error(run(name, algorithm, phantom, angles, width, centre), picture(phantom, width)) < limit(name)
+    error = relative_error(run(name, algorithm, phantom, angles, width, centre), picture(phantom, width))
+    assert error < limit(name, algorithm)
 
 
 @pytest.mark.parametrize(("name", "algorithm"), FILTERED)
@@ -87,7 +90,7 @@ def test_homogeneous_disc_has_its_value(name: str, algorithm: str) -> None:
     inside = np.hypot(place - 3, place[:, np.newaxis] + 2) < 10
     disc: list[Shape] = [SoftDisc(3, -2, 20.5, 0.02, 0)]
     slice_ = run(name, algorithm, disc, np.arange(100) * 1.8, width, 31.1)
-    assert slice_[inside].mean() == pytest.approx(0.02, rel=0.002 if name == "tomosaxs" else 0.005)
+    assert slice_[inside].mean() == pytest.approx(0.02, rel=0.002 if limit(name, algorithm) < 2e-3 else 0.005)
 
 
 @pytest.mark.parametrize(("name", "algorithm"), ALL)
@@ -304,7 +307,7 @@ def test_auto_is_a_concrete_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(astra, "missing", lambda self: None)
     monkeypatch.setattr(astra, "has_gpu", lambda self: False)
     assert resolve("auto") == "tomosaxs"
-    assert resolve("auto", "cgls") == "astra"
+    assert resolve("auto", "cgls") == "tomosaxs"
     monkeypatch.setattr(astra, "has_gpu", lambda self: True)
     assert resolve("auto") == "astra"
     with pytest.raises(ValueError, match="no backend has an algorithm 'magic'"):

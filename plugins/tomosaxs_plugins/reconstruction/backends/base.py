@@ -111,6 +111,7 @@ class Request:
     sinograms: NDArray[np.float32]
     angles_deg: NDArray[np.float64]
     centre_px: float
+    centres_px: NDArray[np.float64]
     algorithm: str
     filter: str
     padding: str
@@ -122,7 +123,7 @@ def checked(
     backend: Backend,
     sinograms: NDArray[np.float32],
     angles_deg: ArrayLike,
-    centre_px: float,
+    centre_px: float | NDArray[np.float64],
     *,
     algorithm: str,
     filter: str,
@@ -131,6 +132,7 @@ def checked(
     size: int | None,
     options: Collection[str] = (),
     known_options: Collection[str] = (),
+    several_axes: Collection[str] = (),
 ) -> Request:
     """Check the arguments of `Backend.reconstruct`, with what exists in every message.
 
@@ -142,6 +144,8 @@ def checked(
         As for `Backend.reconstruct`.
     options, known_options : collection of str
         Names of the further options given, and of those that exist.
+    several_axes : collection of str
+        Algorithms that take a rotation axis for every slice.
 
     Returns
     -------
@@ -167,6 +171,8 @@ def checked(
             raise ValueError(f"algorithm {algorithm} of backend {backend.name} has no iterations")
         if iterations < 1:
             raise ValueError(f"at least one iteration is needed, not {iterations}")
+    if np.ndim(centre_px) and algorithm not in several_axes:
+        raise ValueError(f"algorithm {algorithm} of backend {backend.name} takes one rotation axis for all slices")
     unknown = sorted(set(options) - set(known_options))
     if unknown:
         exist = f"it has {', '.join(sorted(known_options))}" if known_options else "it has none of its own"
@@ -175,7 +181,9 @@ def checked(
     if side < 1:
         raise ValueError(f"a slice needs at least one pixel, not {side}")
     angles = np.asarray(angles_deg, dtype=np.float64).ravel()
-    return Request(stack, angles, float(centre_px), algorithm, filter, padding, iterations, side)
+    centres = np.array(np.broadcast_to(np.asarray(centre_px, dtype=np.float64), len(stack)))
+    centre = float(np.mean(centre_px))
+    return Request(stack, angles, centre, centres, algorithm, filter, padding, iterations, side)
 
 
 def installed(module: str) -> bool:
