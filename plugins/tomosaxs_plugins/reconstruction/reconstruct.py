@@ -72,11 +72,16 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
             )
         _refuse_iterations(asked, algorithm, parameters["iterations"])
         _refuse_weighted(data, asked, algorithm, parameters["padding"])
-        return {}
+        return {"algorithm": _meant(asked, algorithm)}
     name = _automatic(algorithm)
     _refuse_iterations(name, algorithm, parameters["iterations"])
     _refuse_weighted(data, name, algorithm, parameters["padding"])
-    return {"backend": name}
+    return {"backend": name, "algorithm": _meant(name, algorithm)}
+
+
+def _meant(name: str, algorithm: str) -> str:
+    """Return the method that a backend takes for an algorithm that leaves it the choice."""
+    return dict(getattr(backends("reconstruct")[name].load(), "means", ())).get(algorithm, algorithm)
 
 
 def _refuse_weighted(data: Dataset, name: str, algorithm: str, padding: str) -> None:
