@@ -1,4 +1,4 @@
-"""Backend ``tomosaxs``: this package's own gridding and filtered backprojection."""
+"""Backend ``tomosaxs``: this package's own gridding, filtered backprojection and iterative methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomosaxs_plugins.reconstruction.backends.base import checked, distribution_version
+from tomosaxs_plugins.reconstruction.backends.base import Request, checked, distribution_version
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,20 @@ class TomosaxsBackend:
 
     ``fbp`` leaves the choice of method to the backend, which takes gridding: several times faster, and its error is far
     below that of finite numbers of views and pixels. ``backproject`` and ``gridding`` ask for one by name. Slices are
-    bit-identical for any batch and any number of threads. Option of its own: ``region`` (top, bottom, left, right), the
-    part of the slices that is worked out.
+    bit-identical for any batch and any number of threads. Options of its own: ``region`` (top, bottom, left, right),
+    the part of the slices that is worked out; of the iterative methods ``nonnegative``, ``regularisation``,
+    ``tolerance``, ``initial`` and ``histories`` (see `iterative_slices`). Those in `several_axes` take a rotation axis
+    for every slice.
     """
 
     name: str = "tomosaxs"
-    algorithms: tuple[str, ...] = ("fbp", "backproject", "gridding")
+    algorithms: tuple[str, ...] = ("fbp", "backproject", "gridding", "sirt", "cgls", "fista_tv")
     filtered: tuple[str, ...] = ("fbp", "backproject", "gridding")
     means: tuple[tuple[str, str], ...] = (("fbp", "gridding"),)
-    known_options: tuple[str, ...] = ("region",)
+    known_options: tuple[str, ...] = (
+        "region", "nonnegative", "regularisation", "tolerance", "initial", "histories",
+    )  # fmt: skip
+    several_axes: tuple[str, ...] = ("backproject", "sirt", "cgls", "fista_tv")
 
     def missing(self) -> str | None:
         """Return None: it is always there."""
@@ -44,7 +49,7 @@ class TomosaxsBackend:
         self,
         sinograms: NDArray[np.float32],
         angles_deg: ArrayLike,
-        centre_px: float,
+        centre_px: float | NDArray[np.float64],
         *,
         algorithm: str = "fbp",
         filter: str = "ramp",
@@ -68,18 +73,45 @@ class TomosaxsBackend:
             size=size,
             options=options,
             known_options=self.known_options,
+            several_axes=self.several_axes,
         )
+        region = options.pop("region", None)
+        if asked.algorithm not in self.filtered:
+            return _iterative(asked, mask_ratio, threads, region, options)
+        if options:
+            raise ValueError(f"algorithm {asked.algorithm} has no {', '.join(options)}; the iterative ones have")
         return _method(asked.algorithm)(
             asked.sinograms,
             asked.angles_deg,
-            asked.centre_px,
+            asked.centres_px if np.ndim(centre_px) else asked.centre_px,
             filter=asked.filter,
             padding=asked.padding,
             size=asked.size,
             mask_ratio=mask_ratio,
             threads=threads,
-            region=options.get("region"),
+            region=region,
         )
+
+
+def _iterative(
+    asked: Request,
+    mask_ratio: float | None,
+    threads: int | None,
+    region: tuple[int, int, int, int] | None,
+    options: dict[str, Any],
+) -> NDArray[np.float32]:
+    """Reconstruct whole slices by iteration, and return the part that is asked for."""
+    from tomosaxs_plugins.reconstruction.iterative_slices import reconstruct_by_iteration
+
+    volume = reconstruct_by_iteration(
+        asked.sinograms, asked.angles_deg, asked.centres_px, method=asked.algorithm, size=asked.size,
+        iterations=asked.iterations, filter=asked.filter, padding=asked.padding, mask_ratio=mask_ratio,
+        threads=threads, **options,
+    )  # fmt: skip
+    if region is None:
+        return volume
+    top, bottom, left, right = region
+    return np.ascontiguousarray(volume[:, top:bottom, left:right])
 
 
 def _method(algorithm: str) -> Callable[..., NDArray[np.float32]]:
