@@ -103,6 +103,8 @@ class Result:
         The last one is the default that viewers open.
     estimates : dict of str to Estimate
         Named values such as the rotation axis.
+    bytes_moved : dict of str to list of int
+        Bytes read and written, by kind (`tomosaxs.traffic.KINDS`) and rank, until the result was written.
     site : dict
         ``name``, ``title``, ``acknowledgement`` and ``papers`` of the site that the list names; else empty.
     """
@@ -130,6 +132,7 @@ class Result:
     peak_memory: int = 0
     side_outputs: list[Path] = field(default_factory=list)
     site: dict[str, Any] = field(default_factory=dict)
+    bytes_moved: dict[str, list[int]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return the values of the saved dataset `name`, mapped from result.nxs."""

@@ -19,7 +19,9 @@ KINDS: Mapping[Kind, str] = {
     "result_written": "written to the result and the files of saving steps",
     "result_read": "read from the result, to copy or to show it",
 }
-"""What is told apart, and how messages call it."""
+"""What is told apart, and what it is."""
+READ: tuple[Kind, ...] = ("input_read", "checksum_read", "work_read", "result_read")
+WRITTEN: tuple[Kind, ...] = ("work_written", "result_written")
 
 _counts: dict[Kind, int] = {}
 _lock = threading.Lock()

@@ -336,6 +336,33 @@ def test_damaged_lzf_chunks_are_told(tmp_path):
         assert (guarded[size:] == 171).all()
 
 
+def test_spans_of_a_selection() -> None:
+    """Every value that is asked for lies in a span; what lies between is read only where it is little."""
+    rng = np.random.default_rng(8)
+    for _ in range(60):
+        rank = int(rng.integers(1, 4))
+        shape = tuple(int(n) for n in rng.integers(1, [40000, 200, 40][rank - 1], rank))
+        inside = [_selection(rng, size) for size in shape]
+        inside = [np.sort(each) if isinstance(each, np.ndarray) else each for each in inside]
+        if any(len(np.arange(size)[each]) == 0 for each, size in zip(inside, shape, strict=True)):
+            continue
+        wanted = np.zeros(shape, bool)
+        wanted[np.ix_(*(np.arange(size)[each] for each, size in zip(inside, shape, strict=True)))] = True
+        read = np.zeros(wanted.size, bool)
+        reached = -chunks._PAGE
+        for begin, end in chunks.spans_within(inside, shape, 2):
+            assert begin - reached > chunks._PAGE or reached < 0
+            read[begin // 2 : end // 2] = True
+            reached = end
+        flat = wanted.ravel()
+        assert not (flat & ~read).any()
+        places = np.flatnonzero(flat)
+        gaps = np.diff(places) - 1
+        # no gap larger than a page is read
+        for place, gap in zip(places[:-1][gaps * 2 > chunks._PAGE], gaps[gaps * 2 > chunks._PAGE], strict=True):
+            assert not read[place + 1 : place + 1 + gap].all()
+
+
 def test_a_row_of_plain_frames_reads_that_row_only(tmp_path, monkeypatch):
     stored = np.random.default_rng(3).integers(0, 60000, (6, 128, 256)).astype("u2")
     path = tmp_path / "plain.h5"

@@ -79,6 +79,8 @@ def _read(entry: h5py.Group, folder: Path, path: Path) -> Result:
     result.seconds = float(entry["duration"][()])
     result.ranks, result.threads = int(execution["ranks"][()]), int(execution["threads"][()])
     result.peak_memory = int(execution["peak_memory"][()])
+    moved = execution.get("bytes", {})
+    result.bytes_moved = {name: [int(count) for count in item[()]] for name, item in moved.items()}
     return result
 
 

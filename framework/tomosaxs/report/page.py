@@ -17,6 +17,7 @@ from tomosaxs.report.pictures import png_uri
 from tomosaxs.report.plain import style
 from tomosaxs.report.views import view_of
 from tomosaxs.result import Result, StepRecord
+from tomosaxs.traffic import READ, WRITTEN
 
 LOW_CONFIDENCE = 0.5
 _LOUD = "WARNING: "
@@ -52,6 +53,9 @@ def write_report(result: Result, path: Path, *, plan_text: str, extra: Sequence[
         references=[f"https://doi.org/{doi}" for doi in result.citations],
         seconds=duration(result.seconds),
         memory=size_text(result.peak_memory),
+        moved=[size_text(sum(sum(result.bytes_moved.get(kind, ())) for kind in kinds)) for kinds in (READ, WRITTEN)]
+        if result.bytes_moved
+        else [],
         size_text=size_text,
         plan_text=plan_text,
         extra=[(heading, Markup(body)) for heading, body in extra],

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tomosaxs.errors import InputError
+from tomosaxs.traffic import count_bytes
 
 Extent: TypeAlias = Literal["auto", "full", "sampled"]
 """How much of a file its checksum is of; ``auto``: all of it up to `WHOLE_UP_TO`."""
-WHOLE_UP_TO = 1 << 30
-"""Bytes; hashing costs a second of a core for each, which is more than most lists need for the same data."""
+WHOLE_UP_TO = 1 << 26
+"""Bytes. Hashing is a second pass over a file, and a second of a core for each gigabyte."""
 _SAMPLES, _SAMPLE = 64, 1 << 16
 LOOK_SECONDS = 5.0
 """Between two looks at size and time of the inputs, at least."""
@@ -142,6 +143,7 @@ def _whole(path: Path) -> str:
     with path.open("rb") as handle:
         while chunk := handle.read(1 << 22):
             found.update(chunk)
+            count_bytes("checksum_read", len(chunk))
     return found.hexdigest()
 
 
@@ -150,5 +152,7 @@ def _sampled(path: Path, size: int) -> str:
     with path.open("rb") as handle:
         for number in range(_SAMPLES):
             handle.seek(max(0, size - _SAMPLE) * number // (_SAMPLES - 1))
-            found.update(handle.read(_SAMPLE))
+            chunk = handle.read(_SAMPLE)
+            found.update(chunk)
+            count_bytes("checksum_read", len(chunk))
     return f"sampled:{found.hexdigest()}"

@@ -15,6 +15,7 @@ from tomosaxs.plan import Node, Plan, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.meter import Meter
 from tomosaxs.store import DataStore
+from tomosaxs.traffic import Kind, bytes_so_far
 
 Log = Callable[[str], None]
 
@@ -58,6 +59,7 @@ class Context:
     remarked: list[str] = field(default_factory=list)
     kept: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     meter: Meter = field(default_factory=Meter)
+    bytes_before: dict[Kind, int] = field(default_factory=bytes_so_far)
     stage: str = "start"
 
     @property

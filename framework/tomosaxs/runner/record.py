@@ -19,6 +19,7 @@ from tomosaxs.plan.keys import versions
 from tomosaxs.plan.memory import peak_memory
 from tomosaxs.process_list import Reference
 from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
+from tomosaxs.runner.bytes_moved import bytes_line, count_result, gather_bytes
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.folder import RESULT, move_side_files, shown
 from tomosaxs.runner.typed import typed_command
@@ -50,6 +51,7 @@ class RunRecord:
         plan, context = self.context.plan, self.context
         seconds = self.context.comm.gather(dict(context.seconds)) or [dict(context.seconds)]
         peaks = self.context.comm.gather(peak_memory()) or [0]
+        moved = gather_bytes(self.context.comm, context.bytes_before)
         self._gather_notes()
         listing = plan.checked.process_list
         result = Result(
@@ -70,6 +72,7 @@ class RunRecord:
             threads=self.threads,
             peak_memory=int(sum(peaks)),
             site=plan.checked.site.record() if plan.checked.site is not None else {},
+            bytes_moved=moved,
         )
         for node in plan.saved:
             if node.store is not None:
@@ -160,6 +163,7 @@ class RunRecord:
                     "mend the output and run again with --resume"
                 ) from error
         _check_files(files)
+        count_result(result, files)
         extra = sections_of(self.context.hooks.report, self.context.plan, result)
         write_report(result, parts / "report.html", plan_text=describe(self.context.plan), extra=extra)
         self._move_side_outputs(result)
@@ -195,6 +199,9 @@ def farewell(result: Result, log: Log) -> None:
     for name, estimate in result.estimates.items():
         if estimate.confidence < LOW_CONFIDENCE:
             log(f"in doubt: {name} has a confidence of {estimate.confidence:.2f}; look before you use the result")
+    moved = bytes_line(result.bytes_moved)
+    if moved:
+        log(moved)
     report = shown(result.folder / "report.html")
     log(f"done in {result.seconds:.1f} s: {shown(result.path)}, {report}")
     for folder in result.side_outputs:

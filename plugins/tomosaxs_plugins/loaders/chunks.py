@@ -35,6 +35,8 @@ _SMALL_RUN = 1 << 10
 """The same of values that lie together. HDF5 reads 64 KiB to take less from a dataset in one piece."""
 _ROUNDS = 8
 """Tasks are handed to threads in so many portions each: few enough to cost nothing, enough to end together."""
+_PAGE = 1 << 12
+"""Bytes that cost less to read than another call."""
 _PIECE = 1 << 23
 """Bytes of contiguous values that a thread reads at a time."""
 
@@ -131,6 +133,30 @@ def slice_if(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return slice(int(indices[0]), int(indices[-1]) + 1) if whole else indices
 
 
+def spans_within(inside: Sequence[Chosen], shape: Sequence[int], width: int) -> list[tuple[int, int]]:
+    """Return which bytes of an array of `shape` hold a selection, [begin, end) each, gaps below a page included.
+
+    Parameters
+    ----------
+    inside : sequence of slice or indices
+        Of every axis.
+    shape : sequence of int
+    width : int
+        Bytes of an element.
+    """
+    chosen = [np.arange(size)[each] for each, size in zip(inside, shape, strict=True)]
+    depth = len(shape)
+    while depth and len(chosen[depth - 1]) == shape[depth - 1]:
+        depth -= 1
+    if depth == 0:
+        return [(0, math.prod(shape) * width)]
+    inner = math.prod(shape[depth:]) * width
+    rows = np.sort(np.ravel_multi_index(np.ix_(*chosen[:depth]), tuple(shape[:depth])), axis=None)
+    cuts = np.flatnonzero((np.diff(rows) - 1) * inner > _PAGE) + 1
+    firsts, lasts = rows[np.r_[0, cuts]], rows[np.r_[cuts - 1, len(rows) - 1]]
+    return [(int(first) * inner, (int(last) + 1) * inner) for first, last in zip(firsts, lasts, strict=True)]
+
+
 def _is_slice(chosen: Chosen, start: int, stop: int) -> bool:
     return isinstance(chosen, slice) and chosen == slice(start, stop, 1)
 
@@ -221,17 +247,13 @@ class Chunks:
         return None
 
     def _plain(self, out: NDArray[Any], parts: tuple[Part, ...], number: int, room: Room) -> Damage | None:
-        """Take part of a chunk that is stored as it is: only the bytes from its first to its last value are read."""
+        """Take part of a chunk that is stored as it is: only what is asked for is read, and small gaps."""
         region = tuple(part.out for part in parts)
-        first = last = 0
-        for part, size in zip(parts, self._chunk, strict=True):
-            inside = np.arange(size)[part.inside]
-            first, last = first * size + int(inside.min()), last * size + int(inside.max())
         raw = room.raw_bytes(self._filters.size)
-        begin, end = first * self._dtype.itemsize, (last + 1) * self._dtype.itemsize
-        why = read_exactly(self._descriptor, raw[begin:end], int(self._place[number]) + begin)
-        if why:
-            return Damage(region, why)
+        for begin, end in spans_within([part.inside for part in parts], self._chunk, self._dtype.itemsize):
+            why = read_exactly(self._descriptor, raw[begin:end], int(self._place[number]) + begin)
+            if why:
+                return Damage(region, why)
         values = raw.view(self._dtype).reshape(self._chunk)
         put(out, region, take(values, tuple(part.inside for part in parts)))
         return None

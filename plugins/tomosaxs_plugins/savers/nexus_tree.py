@@ -157,6 +157,10 @@ def _write_execution(entry: h5py.Group, result: Result) -> None:
     made.create_dataset("threads", data=np.int64(result.threads))
     made.create_dataset("peak_memory", data=np.int64(result.peak_memory))
     made["peak_memory"].attrs["units"] = "bytes"
+    if result.bytes_moved:
+        moved = group(made, "bytes", "NXcollection")
+        for name, counts in result.bytes_moved.items():  # one number a rank
+            moved.create_dataset(name, data=np.array(counts, dtype=np.int64)).attrs["units"] = "bytes"
     put_texts(made, "messages", result.messages)
     put_texts(made, "remarks", result.remarks)
 
