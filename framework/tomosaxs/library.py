@@ -249,7 +249,7 @@ class LogWriter:
 
     def __init__(self, folder: Path, screen: Log) -> None:
         self.path, self.screen = folder / "run.log", screen
-        self.begun = False
+        self.begun = self.told = False
         self.kept: list[str] = []
 
     def __call__(self, text: str) -> None:
@@ -257,8 +257,14 @@ class LogWriter:
         self.screen(text)
         self.kept.append(text)
         if self.path.parent.is_dir() and (self.path.parent / ".work").is_dir():
-            with self.path.open("a" if self.begun else "w") as handle:
-                handle.writelines(line + "\n" for line in self.kept)
+            try:
+                with self.path.open("a" if self.begun else "w") as handle:
+                    handle.writelines(line + "\n" for line in self.kept)
+            except OSError as error:  # a full disk ends the run where data are lost; a line of the log is none
+                if not self.told:
+                    self.screen(f"{self.path} cannot be written: {error}")
+                self.told = True
+                return
             self.begun = True
             self.kept.clear()
 

@@ -96,13 +96,7 @@ class Run:
         self.context.status = lambda text: self._at(status.update, text)
         try:
             with Heartbeat(self.log, lambda: self.context.stage) if self.comm.rank == 0 else nullcontext():
-                self._passes()
-                self.context.set_stage("writing the result")
-                record = RunRecord(self.context, self.started, self.clock, self.threads)
-                result = record.collect()
-                if self.comm.rank == 0:
-                    record.write(result, self.sums.wait())
-                self.comm.barrier()
+                result = self._passes_and_result()
             result.datasets = [saved.within(result.path) for saved in result.datasets]
             farewell(result, self.log)
             status.finished()
@@ -116,6 +110,23 @@ class Run:
             if isinstance(error, Stop):
                 self._leave_pictures(error)
             raise
+        return result
+
+    def _passes_and_result(self) -> Result:
+        try:
+            self._passes()
+            self.context.set_stage("writing the result")
+            record = RunRecord(self.context, self.started, self.clock, self.threads)
+            result = record.collect()
+            if self.comm.rank == 0:
+                record.write(result, self.sums.wait())
+        except OSError as error:  # of our own files in the output folder; what plugins and readers meet is named there
+            free = shutil.disk_usage(self.folder).free
+            raise StepError(
+                f"{self.context.stage}, rank {self.comm.rank} of {self.comm.size}: {error}; {free / 1e9:.3g} GB are "
+                f"free in {self.folder}"
+            ) from error
+        self.comm.barrier()
         return result
 
     def _at(self, update: Callable[[str], None], stage: str) -> None:

@@ -10,6 +10,8 @@ import signal
 import stat
 import struct
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun", "prte", "srun")
@@ -84,6 +86,24 @@ def send(descriptor: int, number: int) -> None:
         signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         return
+
+
+def shared_files(process: int) -> dict[str, int]:
+    """Return the files of /dev/shm that a process has mapped, with their inode numbers."""
+    found = {}
+    for line in _lines(Path(f"/proc/{process}/maps")):
+        words = line.split(maxsplit=5)
+        if len(words) == 6 and words[5].startswith("/dev/shm/") and not words[5].endswith("(deleted)"):
+            found[words[5]] = int(words[4])
+    return found
+
+
+def remove_shared_files(files: Mapping[str, int]) -> None:
+    """Remove files of /dev/shm that processes which are gone have left, where they are the same files still."""
+    for name, inode in files.items():
+        with suppress(OSError):  # removed by the library itself, or not ours
+            if os.stat(name).st_ino == inode:  # noqa: PTH116 - a name as the system gave it
+                os.unlink(name)  # noqa: PTH108
 
 
 def own_memory(process: int) -> int:

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from tomosaxs.watcher.guards import LOOK_SECONDS, MemoryGuard, StallGuard, Verdict, where_it_hangs
-from tomosaxs.watcher.processes import error_stream_of, find_launcher, send, wait_status
+from tomosaxs.watcher.processes import (
+    error_stream_of,
+    find_launcher,
+    remove_shared_files,
+    send,
+    shared_files,
+    wait_status,
+)
 from tomosaxs.watcher.status import FAILED, FINISHED, LAST_WORDS, Status, parse_status
 
 GRACE_SECONDS = 1.0  # for the launcher, to end the other ranks itself
@@ -62,6 +69,7 @@ class Watch:
         self.records: dict[int, int] = {}  # rank -> descriptor of its record
         self.requests: dict[int, int] = {}  # rank -> descriptor through which it is asked to leave
         self.deadline: float | None = None
+        self.shared: dict[str, int] = {}  # files of /dev/shm that MPI works with, and leaves when a rank is killed
         for rank, process, lifeline, request in told["ranks"]:
             self.processes[rank] = process
             self._hold(rank, process, lifeline, request)
@@ -88,6 +96,8 @@ class Watch:
         self.alive[descriptor] = rank
         self.descriptors[rank] = descriptor
         self.poll.register(descriptor, select.EPOLLIN)
+        if self.size > 1:
+            self.shared.update(shared_files(process))
         try:
             pipe = os.open(f"/proc/{process}/fd/{lifeline}", os.O_RDONLY | os.O_NONBLOCK)
             self.requests[rank] = os.open(f"/proc/{process}/fd/{request}", os.O_WRONLY | os.O_NONBLOCK)
@@ -119,6 +129,7 @@ class Watch:
                 for descriptor in self.alive:
                     send(descriptor, self.stop)
                 self.stop, self.deadline = signal.SIGKILL, time.monotonic() + KILL_SECONDS
+        remove_shared_files(self.shared)
 
     def _timeout(self) -> float | None:
         if self.deadline is not None:

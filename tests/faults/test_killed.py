@@ -1,0 +1,80 @@
+"""A rank is killed at a random moment, more than once: the run ends soon and names it, --resume gives the same bits."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+from faults_help import Bench
+
+EVENTS = {0: 60, 1: 60, 2: 34, 3: 24}
+"""Of steps and blocks of one rank in an undisturbed run, about: a few of the moments lie behind the end."""
+LATE = {"replace": 40, "rmtree": 4}
+"""Renaming and removing, by the first rank: marks of finished stores, the result, the clean-up."""
+
+
+def moment(dice: random.Random, ranks: int, resume: bool) -> str:
+    """Return a random place: on which rank, at which of its steps or, sometimes, while it renames and removes."""
+    last = EVENTS[ranks] // (3 if resume else 1)  # not much may be left to do
+    if dice.random() < 0.2:
+        event = dice.choice(list(LATE))
+        return f"0:{event}:{dice.randint(1, LATE[event])}"
+    event = dice.choice(["before_step", "after_step"])
+    return f"{dice.randrange(max(ranks, 1))}:{event}:{dice.randint(1, last)}"
+
+
+def play(made: Bench, seed: int, finish_with_ranks: bool) -> None:
+    """Kill, perhaps kill the resumed run as well, then resume to the end."""
+    dice = random.Random(seed)
+    resume = False
+    while True:
+        ranks = dice.choice([0, 2, 2, 3])
+        place = moment(dice, ranks, resume)
+        what = dice.choice(["kill", "kill", "kill", "abort", "leave", "raise", "SIGTERM", "SIGINT"])
+        if what.startswith("SIG") and not place.split(":")[1].endswith("step"):
+            what = "kill"
+        hit(made, what, place, ranks, resume)
+        if not made.moment() or dice.random() < 0.6:
+            break
+        resume = True
+    made.finish(dice.choice([1, 2, 3]) if finish_with_ranks else None)
+
+
+def hit(made: Bench, what: str, place: str, ranks: int, resume: bool) -> None:
+    rank = place.split(":")[0]
+    try:
+        if what.startswith("SIG"):
+            done = made.interrupt(signal.Signals[what], place, ranks, resume)
+        else:
+            done = made.fail(f"{what}@{place}", ranks, resume=resume)
+    except AssertionError as error:
+        error.add_note(f"{what} at {place}, {ranks} ranks, resume={resume}") if hasattr(error, "add_note") else None
+        raise
+    if not made.moment():  # it was over before
+        assert done.status == 0, done.text
+        return
+    said = done.lines("tomosaxs: ")
+    assert len(said) == 1, done.text
+    if what.startswith("SIG"):
+        assert done.status == 130 or (ranks and what == "SIGTERM"), done.text
+        assert "interrupted" in said[0]
+    elif what == "raise":
+        assert done.status == 1, done.text
+        assert "the lens fell off" in said[0]
+        assert f"rank {rank} of {max(ranks, 1)}" in said[0]
+    else:
+        assert re.search(rf"rank {rank} of {max(ranks, 1)} \(pid \d+\) .* during ", said[0]), done.text
+
+
+@pytest.mark.parametrize("seed", [3, 8, 12])
+def test_a_random_moment(seed: int, bench: Callable[..., Bench]) -> None:
+    play(bench(), seed, finish_with_ranks=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 150))
+def test_many_random_moments(seed: int, bench: Callable[..., Bench]) -> None:
+    play(bench(), seed, finish_with_ranks=True)
