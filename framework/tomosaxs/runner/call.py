@@ -72,6 +72,7 @@ def run_step(
         raise context.fail(step, error, block_name) from error
     seconds = time.perf_counter() - start
     context.seconds[step.label] += seconds
+    context.meter.step(one.number, step, len(blocks[0]), seconds)
     _call_hooks(context, step, block_name, "after_step", block=(low, high), seconds=seconds)
     return results
 

@@ -116,7 +116,9 @@ def _update(
     except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
         block_name = f"slices {first} to {first + len(block) - 1} of {one.count}"
         raise context.fail(step, error, block_name) from error
-    context.seconds[step.label] += time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    context.seconds[step.label] += seconds
+    context.meter.step(one.number, step, len(block), seconds)
     return _state(instance)
 
 
@@ -147,7 +149,10 @@ def _finish(context: Context, one: Pass, step: PlannedStep, values: dict[str, An
         raise Stop(str(stop).replace("{step}", step.label), stop.pictures) from None
     except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
         raise context.fail(step, error, "combining its parts") from error
-    context.seconds[step.label] += time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    context.seconds[step.label] += seconds
+    if not step.spec.streaming:
+        context.meter.whole(one.number, step, seconds)
     return found
 
 
