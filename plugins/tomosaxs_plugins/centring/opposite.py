@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,13 @@ def opposite_pairs(angles: Floats, *, trust: bool = True) -> OppositePairs:
     OppositePairs
         Empty where nothing comes within one and a half steps of being opposite.
     """
+    return _pairs_of(np.asarray(angles, dtype=np.float64).tobytes(), trust)
+
+
+@lru_cache(maxsize=32)
+def _pairs_of(sequence: bytes, trust: bool) -> OppositePairs:
+    """Return the pairs of a sequence of angles; all rows of a scan have the same."""
+    angles = np.frombuffer(sequence, dtype=np.float64)
     step = angular_step(angles)
     if not trust:
         return _ends_as_pair(angles, step)

@@ -25,6 +25,7 @@ CUT_OFF = 0.15  # of the contrast: signal at the edge near the axis that tells o
 SURE = 10.0  # evidence for an extended field, also relative to that for an axis in the middle, that settles it
 OVERLAP_PAIRS = 720  # a narrow overlap needs every pair there is
 METRIC_NOISE = 60.0  # prominence of the peak that a metric finds in noise
+SEAM_IS_A_STEP = 0.8  # steps between the end frames, beyond which nothing speaks for opposite ends
 SEAM_FRAMES = 7  # frames at either end of a half turn that tell whether its ends are opposite
 REASONS = (
     "",
@@ -193,12 +194,13 @@ def row_estimate(
     columns = clean.values.shape[1]
     limits = search if search is not None else (SEARCH[0] * (columns - 1), SEARCH[1] * (columns - 1))
     content: dict[str, Any] = {}
+    seam = _seam(clean)
     if method in ("auto", "correlation"):
         content |= _correlate(clean, limits)
     if method in ("auto", "correlation", "overlap"):
         content |= _overlap(clean, search)
     if method == "vo" or (method == "auto" and not _is_extended(content)):
-        content |= _vo(clean, limits)
+        content |= _vo(clean, limits, seam)
     if method == "metric":
         axis, sigma, prominence = metric_search(clean.values, clean.angles, limits)
         evidence = min(50.0, 0.5 * (prominence / METRIC_NOISE) ** 2) if np.isfinite(axis) else 0.0
@@ -214,7 +216,7 @@ def row_estimate(
         repaired=clean.repaired,
         reason=reason,
         full_turn=is_full_turn(clean.angles),
-        seam=_seam(clean),
+        seam=seam,
         **content,
     )
 
@@ -271,13 +273,13 @@ def _cut_off(clean: CleanRow, axis: float) -> bool:
     return signal > CUT_OFF * float(np.std(clean.plain))
 
 
-def _vo(clean: CleanRow, limits: tuple[float, float]) -> dict[str, Any]:
+def _vo(clean: CleanRow, limits: tuple[float, float], seam: float) -> dict[str, Any]:
     content: dict[str, Any] = {}
     frames = half_turn(clean.values, clean.angles)
     if frames is not None:
         found = wedge_axis(frames, search=limits, noise=clean.noise)
         content["vo"] = MethodEstimate(found.axis, found.sigma, found.evidence)
-    if opposite_pairs(clean.angles, trust=False).count:
+    if opposite_pairs(clean.angles, trust=False).count and not seam > SEAM_IS_A_STEP:
         # First and last frame opposite: the last one repeats the first and is left out.
         found = wedge_axis(clean.values[:-1], search=limits, noise=clean.noise)
         content["vo_ends"] = MethodEstimate(found.axis, found.sigma, found.evidence)

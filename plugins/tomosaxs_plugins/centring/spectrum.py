@@ -50,6 +50,18 @@ def evaluate(spectrum: Complexes, omega: Floats, t: Floats) -> Floats:
     return np.asarray((phase * spectrum).real.sum(axis=1), dtype=np.float64)
 
 
+def evaluate_evenly(spectrum: Complexes, omega: Floats, first: float, count: int) -> Floats:
+    """Return `evaluate` at `count` positions 1 apart, by one transform.
+
+    The frequencies are the lowest ones of a real transform of some length, without a gap (see `frequencies`).
+    """
+    length = max(2 * omega.size, round(2.0 * np.pi / float(omega[1])))
+    terms = np.zeros(length, dtype=np.complex128)
+    terms[: omega.size] = spectrum * np.exp(1j * omega * first)
+    score = (np.fft.ifft(terms) * length).real
+    return np.asarray(np.resize(score, count), dtype=np.float64)  # it repeats
+
+
 def refine_peak(spectrum: Complexes, omega: Floats, start: float, reach: float = 1.5) -> tuple[float, float]:
     """Return (t, curvature) of the highest maximum of S within `reach` of `start`.
 

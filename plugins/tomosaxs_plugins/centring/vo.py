@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tomosaxs_plugins.centring.opposite import angular_step
 from tomosaxs_plugins.centring.spectrum import (
-    evaluate,
+    evaluate_evenly,
     frequencies,
     high_pass,
     refine_peak,
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 WEDGE_MARGIN = 3  # harmonics left out beyond R |w|: the spectrum decays over a few of them
-COARSE_STEP = 0.5  # px
+COARSE_STEP = 0.5  # px: twice the axis goes in steps of 1 (see `evaluate_evenly`)
 SIGMA_FLOOR = 0.02  # px
 COARSE_ANGLES = 0.01  # px of uncertainty for each squared px that the edge travels in an angular step
 
@@ -73,6 +73,8 @@ def half_turn(values: Floats, angles: Floats, *, start: float | None = None) -> 
         return None
     share = np.clip((wanted - angles[left]) / np.where(gap > 0, gap, 1.0), -0.5, 1.5)[:, None]
     share = np.where(np.abs(share - np.round(share)) < 0.02, np.round(share), share)
+    if ((share == 0.0) | (share == 1.0)).all():
+        return np.asarray(values[np.where(share[:, 0] == 0.0, left, right)])
     return np.asarray((1.0 - share) * values[left] + share * values[right], dtype=np.float64)
 
 
@@ -88,11 +90,10 @@ def wedge_axis(frames: Floats, *, search: tuple[float, float], noise: float = 0.
     noise : float
         Standard deviation of a pixel; what the evidence is measured against.
     """
-    terms, weights, omega = wedge_terms(frames)
-    spectrum = terms.sum(axis=0)
+    spectrum, weights, omega = wedge_spectrum(frames)
     low, high = search
     candidates = np.arange(low, high + COARSE_STEP / 2, COARSE_STEP)
-    score = evaluate(spectrum, omega, 2.0 * candidates)
+    score = evaluate_evenly(spectrum, omega, 2.0 * low, candidates.size)
     t, curvature = refine_peak(spectrum, omega, 2.0 * float(candidates[np.argmax(score)]), reach=3.0)
     if curvature <= 0.0 or not low <= t / 2.0 <= high:
         return Wedge(float("nan"), float("inf"), 0.0)
@@ -108,11 +109,11 @@ def wedge_axis(frames: Floats, *, search: tuple[float, float], noise: float = 0.
     return Wedge(t / 2.0, sigma, evidence if height > 0 else 0.0)
 
 
-def wedge_terms(frames: Floats) -> tuple[Complexes, Floats, Floats]:
-    """Return the correlation spectrum and its weights, one row per harmonic, and its frequencies (rad/px).
+def wedge_spectrum(frames: Floats) -> tuple[Complexes, Floats, Floats]:
+    """Return the correlation spectrum, the weights of its terms (one row per harmonic), its frequencies (rad/px).
 
-    The sum over the rows is H(w) of `spectrum.evaluate`; its real part at t = 2 c is larger the
-    less energy the wedge holds for the axis c.
+    The spectrum is H(w) of `spectrum.evaluate`; its real part at t = 2 c is larger the less energy the wedge holds for
+    the axis c.
     """
     count, n = frames.shape
     size = 2 * n
@@ -128,8 +129,10 @@ def wedge_terms(frames: Floats) -> tuple[Complexes, Floats, Floats]:
     sign = np.where(k % 2 == 0, -2.0, 2.0)[:, None]
     inside = k[:, None] > radius * omega[:used] + WEDGE_MARGIN
     kept = np.where(inside, weight, 0.0)
-    terms = sign * along[1:count] * along[:count:-1] * kept
-    return np.asarray(terms, dtype=np.complex128), kept, omega[:used]
+    products = along[1:count]
+    products *= along[:count:-1]
+    spectrum: Complexes = np.einsum("kw,kw->w", products, sign * kept)
+    return spectrum, kept, omega[:used]
 
 
 def _noise_scatter(weights: Floats, frames: Floats, noise: float) -> float:

@@ -153,7 +153,8 @@ def filter_response(name: str, length: int) -> NDArray[np.float64]:
     ValueError
         If there is no such filter, or the length is odd.
     """
-    return ramp_response(length) * window(name, np.fft.rfftfreq(length))
+    frequency = np.asarray(np.fft.rfftfreq(length), dtype=np.float64)
+    return ramp_response(length) * window(name, frequency)
 
 
 def pad(projections: NDArray[np.float32], length: int, padding: str = "zero") -> NDArray[np.float32]:
