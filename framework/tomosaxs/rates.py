@@ -39,7 +39,7 @@ class Seen:
     at : float
         When, in seconds since 1970.
     rough : bool
-        Whether it holds the start of compiled code, which is not of this work; used while nothing better is known.
+        Whether it is too small to tell much, or holds the start of compiled code; used while nothing better is known.
     """
 
     work: float
@@ -85,11 +85,11 @@ class Rates:
         The weighted median of what was seen: what was measured with as many threads and ranks, on blocks as large, and
         lately, weighs most, so that a single disturbed run does not count.
         """
-        found = self.seen.get(name) or self._scaled(name)
+        solid = [each for each in self.seen.get(name, []) if not each.rough]
+        found = solid or self._scaled(name) or self.seen.get(name, [])
         if not found or work <= 0:
             return 0.0 if found else None
         weighed = []
-        found = [each for each in found if not each.rough] or found
         for age, each in enumerate(reversed(found)):
             far = 2.0 * abs(math.log(each.threads / threads)) + 0.7 * abs(math.log(each.ranks / ranks))
             if block and each.block:
@@ -104,7 +104,7 @@ class Rates:
         shipped = list(self.shipped.get(name, []))
         ratios = []
         for known, mine in self.seen.items():
-            if known in self.shipped and " " not in known.split("=")[0] and known not in ("start", "finish"):
+            if known in self.shipped and not mine[-1].rough and not known.startswith(("first", "start", "finish")):
                 work = mine[-1].work
                 theirs = Rates("", dict(self.shipped)).seconds(known, work, threads=mine[-1].threads)
                 if theirs:

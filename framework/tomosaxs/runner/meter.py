@@ -17,6 +17,8 @@ from tomosaxs.rates import Rates, Seen
 
 _LEAST = 0.002
 """Seconds; what took less says nothing of a rate."""
+_FEW = 2e7
+"""Bytes; the time to move less is not that of many."""
 
 
 class Meter:
@@ -163,7 +165,7 @@ def _learn_moves(
         found = [each["moved"][key] for each in ranks if (key := f"{one.number} {name}") in each["moved"]]
         size, seconds = sum(each[0] for each in found), sum(each[1] for each in found)
         factor = work.factor if name != WRITE else 1.0
-        _keep(best, name, Seen(size * factor, seconds, threads=at[0], ranks=at[1]))
+        _keep(best, name, Seen(size * factor, seconds, threads=at[0], ranks=at[1], rough=size < _FEW))
         moved += seconds
     taken = [float(each["passes"].get(str(one.number), 0.0)) for each in ranks]
     computed = [
