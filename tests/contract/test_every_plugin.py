@@ -114,6 +114,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {},
         {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9},
         {"padding": "cylinder", "roi": {"x": [3, 9]}, "angle_offset": 30.0},
+        {"backend": "tomosaxs", "algorithm": "backproject", "tilt": 0.4},
+        {"backend": "tomosaxs", "algorithm": "sirt", "iterations": 3, "nonnegative": True, "initial": "fbp"},
+        {"backend": "tomosaxs", "algorithm": "cgls", "iterations": 3, "roi": {"y": [3, 9]}},
+        {"backend": "tomosaxs", "algorithm": "fista_tv", "iterations": 3, "regularisation": 0.1, "tolerance": 0.01},
     ],
     "rescale": [{"limits": [0.1, 0.8]}, {"limits": [0.0, 1.0], "bits": 16}],
     "remove_zingers": [

@@ -26,9 +26,11 @@ from tomosaxs_plugins.reconstruction.angles import coverage_warning
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
 from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
+from tomosaxs_plugins.reconstruction.iteration_options import axes_of_rows, refuse_options, same_axis, tell_course
+from tomosaxs_plugins.reconstruction.iterative import ITERATIONS, History
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
-from tomosaxs_plugins.reconstruction.work import reconstruction_work
+from tomosaxs_plugins.reconstruction.work import iteration_memory, reconstruction_work
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -71,17 +73,19 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
                 f"backend {asked} has no algorithm {algorithm!r}{did_you_mean(algorithm, chosen.algorithms)}"
             )
         _refuse_iterations(asked, algorithm, parameters["iterations"])
+        refuse_options(asked, algorithm, parameters)
         _refuse_weighted(data, asked, algorithm, parameters["padding"])
         return {"algorithm": _meant(asked, algorithm)}
     name = _automatic(algorithm)
     _refuse_iterations(name, algorithm, parameters["iterations"])
+    refuse_options(name, algorithm, parameters)
     _refuse_weighted(data, name, algorithm, parameters["padding"])
     return {"backend": name, "algorithm": _meant(name, algorithm)}
 
 
 def _meant(name: str, algorithm: str) -> str:
     """Return the method that a backend takes for an algorithm that leaves it the choice."""
-    return dict(getattr(backends("reconstruct")[name].load(), "means", ())).get(algorithm, algorithm)
+    return str(dict(getattr(backends("reconstruct")[name].load(), "means", ())).get(algorithm, algorithm))
 
 
 def _refuse_weighted(data: Dataset, name: str, algorithm: str, padding: str) -> None:
@@ -149,19 +153,21 @@ def _shape(data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] |
 
 
 def _memory(
-    slices: int, data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] | None, padding: str, **rest: Any
-) -> float:
-    """Own backprojection, as measured: sixteen slices side by side, filtered rows a few at a time."""
+    slices: int, data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] | None, padding: str,
+    algorithm: str, initial: str, **rest: Any,
+) -> float:  # fmt: skip
+    """What goes in and comes out, and what every thread works in."""
     width, angles = columns_of(data).size, data.axis("rotation_angle").size
     count = size or width
     top, bottom, left, right = region_of(roi, count) or (0, count, 0, count)
     area = float((bottom - top) * (right - left))
     wide = 3 * width if padding == "cylinder" else 0
     copies = width if FULL_TURN in data.metadata else 0
-    return slices * 4.0 * (area + (width + wide + copies) * angles) + 64.0 * area + 12000.0 * (width + wide)
-
-
-_USUAL_ITERATIONS = 100
+    whole = slices * 4.0 * (area + (width + wide + copies) * angles)
+    if algorithm in ITERATIONS:
+        volumes = (area < count * count) + (initial == "fbp")  # whole slices, and those to begin with
+        return whole + slices * 4.0 * volumes * count**2 + iteration_memory(wide or width, angles, count)
+    return whole + 64.0 * area + 12000.0 * (width + wide)
 
 
 def _cost(
@@ -175,7 +181,7 @@ def _cost(
     plain = known is None or algorithm in (*known.load().filtered, "backproject")
     return reconstruction_work(
         slices, angles, width, count, float((bottom - top) * (right - left)), backend=backend, algorithm=algorithm,
-        iterations=0 if plain else iterations or _USUAL_ITERATIONS,
+        iterations=0 if plain else iterations or ITERATIONS.get(algorithm, 100),
     )  # fmt: skip
 
 
@@ -193,15 +199,32 @@ def reconstruct(
         float | None, Param("rotation axis on the full, unbinned detector row, 0-based", unit="px")
     ] = None,
     backend: Annotated[str, Param("auto, or the library that reconstructs")] = "auto",
-    algorithm: Annotated[str, Param("fbp, backproject, gridrec, sirt, cgls ... as the backend has")] = "fbp",
+    algorithm: Annotated[
+        str, Param("fbp, backproject, gridding, sirt, cgls, fista_tv, gridrec ... as the backend has")
+    ] = "fbp",
     filter: Annotated[Filter, Param("filter of the filtered algorithms")] = "ramp",
     padding: Annotated[
         Literal["zero", "edge", "cylinder"],
         Param("what lies beside the detector: nothing, the edge values, or the rest of a wide sample"),
     ] = "edge",
-    iterations: Annotated[int | None, Param("of the iterative algorithms", ge=1, le=10000)] = None,
+    iterations: Annotated[
+        int | None, Param("of the iterative algorithms; own: 200, of cgls 20", ge=1, le=10000)
+    ] = None,
+    nonnegative: Annotated[bool, Param("no value below zero, in sirt and fista_tv")] = False,
+    regularisation: Annotated[
+        float | None,
+        Param("of fista_tv: weight of the total variation, in mean attenuations of the slice; default 0.003", ge=0),
+    ] = None,
+    tolerance: Annotated[
+        float, Param("iterations end when one lowers the cost by less than this share; 0: all are done", ge=0, lt=1)
+    ] = 0.0,
+    initial: Annotated[Literal["zero", "fbp"], Param("what iterations begin with")] = "zero",
     size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
     mask: Annotated[float | None, Param("set to zero outside this fraction of the width", gt=0, le=1.5)] = None,
+    tilt: Annotated[
+        float,
+        Param("small tilt of the axis, positive where its column grows with the row: ${axis.tilt_deg}", unit="deg"),
+    ] = 0.0,
     angle_offset: Annotated[float, Param("turns the slices, counter-clockwise with y down", unit="deg")] = 0.0,
     roi: Annotated[
         dict[str, tuple[int, int]] | None,
@@ -224,7 +247,11 @@ def reconstruct(
     For samples wider than the detector ``padding: cylinder`` continues every projection as that of an elliptic cylinder
     (local tomography): values inside the field of view come within 1 % of the truth where ``edge`` leaves a slope and
     an offset of tens of per cent. The part `roi` of the slices equals that part of whole slices bit for bit; the
-    backend tomosaxs works out nothing else.
+    filtered algorithms of the backend tomosaxs work out nothing else.
+
+    ``sirt``, ``cgls`` and ``fista_tv`` solve every slice by itself; residuals and iterations stand in the report. With
+    a `tilt` the `centre` is that of the middle row, and tan(tilt) px further for every row below; this mixes no rows,
+    so that it serves small tilts (else a message says so, and ``correct_tilt`` turns the projections).
 
     Parameters
     ----------
@@ -252,6 +279,7 @@ def reconstruct(
         raise InputError(
             f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
         )
+    axes = axes_of_rows(scan, axis, tilt, columns.size, columns.pitch)
     _refuse_merged(scan.dataset, exclude)
     kept, angles = kept_angles(scan.axis("rotation_angle"), exclude), scan.angles
     if kept is not None:
@@ -268,15 +296,22 @@ def reconstruct(
     if padding == "cylinder":
         from tomosaxs_plugins.reconstruction.local import continue_as_cylinder, margin
 
-        sinograms, axis, padding = continue_as_cylinder(sinograms), axis + margin(columns.size), "zero"
+        sinograms, padding = continue_as_cylinder(sinograms), "zero"
+        axes = axes + margin(columns.size)
     chosen = backends("reconstruct")[backend if backend != "auto" else _automatic(algorithm)].load()
     region = region_of(roi, count)
     inside = region is not None and "region" in getattr(chosen, "known_options", ())
+    known = getattr(chosen, "known_options", ())
+    histories: list[History] = []
+    iterative: dict[str, Any] = {}
+    if algorithm not in (*chosen.filtered, "backproject") and "histories" in known:
+        iterative = {"nonnegative": nonnegative, "tolerance": tolerance, "initial": initial, "histories": histories}
+        iterative |= {} if regularisation is None else {"regularisation": regularisation}
     parts: list[NDArray[np.float32]] = [
         chosen.reconstruct(
             np.ascontiguousarray(sinograms[slices]),
             angles + start - angle_offset,
-            axis,
+            place,
             algorithm=algorithm,
             filter=filter,
             padding=padding,
@@ -284,9 +319,13 @@ def reconstruct(
             size=count,
             mask_ratio=mask,
             **({"region": region} if inside else {}),
+            **iterative,
         )
-        for slices, start in same_start(scan, len(sinograms))
+        for run, start in same_start(scan, len(sinograms))
+        for slices, place in same_axis(run, axes, algorithm in getattr(chosen, "several_axes", ()))
     ]
+    if histories:
+        tell_course(scan, algorithm, histories, iterations)
     volume = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if region is not None and not inside:
         volume = np.ascontiguousarray(volume[:, region[0] : region[1], region[2] : region[3]])

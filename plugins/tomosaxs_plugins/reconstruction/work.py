@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tomosaxs_plugins.reconstruction.parallel import thread_count
+
 FOURIER = {
     ("tomosaxs", "gridding"),
     ("tomopy", "gridrec"),
@@ -40,3 +42,16 @@ def reconstruction_work(
     if iterations:
         return slices * 2.0 * iterations * angles * float(count) ** 2
     return slices * (filtering + angles * area)
+
+
+def iteration_memory(width: int, angles: int, count: int) -> float:
+    """Return the bytes that the threads of a rank need to work by iteration: own slices, residuals and rays.
+
+    Parameters
+    ----------
+    width, angles : int
+        Of the sinograms.
+    count : int
+        Rows and columns of a slice.
+    """
+    return thread_count() * (64.0 * count * count + 40.0 * angles * width + 4096.0 * (count + width))
