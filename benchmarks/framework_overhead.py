@@ -1,9 +1,10 @@
 """What the framework costs: the same kernels in a plain loop and through the runner, in turns.
 
-    python benchmarks/framework_overhead.py scan.nxs [--repeat 3]
+    python benchmarks/framework_overhead.py scan.nxs [--repeat 5] [--block 16] [--algorithm fbp]
 
 Both read the same scan, correct it, take the logarithm, reconstruct around the same given axis in the same blocks and
-write the volume. The runner besides checks, plans, keeps checksums, writes NeXus metadata and the report.
+write the volume. Two spans are compared: from the first block read to the last one written (the loop alone, without
+what is read, planned and imported before it), and the whole, with checks, plan, checksums, NeXus metadata and report.
 """
 
 from __future__ import annotations
@@ -12,20 +13,31 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 import tomosaxs
+from tomosaxs.runner import run as runner
+from tomosaxs.runner import sections
 from tomosaxs_plugins.corrections.kernels import minus_logarithm, transmission
-from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
+from tomosaxs_plugins.reconstruction.backends.own import backend
 
 ROOT = Path(__file__).resolve().parent.parent
+Times = dict[str, float]
 
 
-def plain_loop(scan: Path, axis: float, block: int, target: Path) -> None:
-    """Do it with the kernels alone."""
+def now() -> tuple[float, float]:
+    """Return seconds by the clock and of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def plain_loop(scan: Path, axis: float, block: int, algorithm: str, target: Path) -> Times:
+    """Do it with the kernels alone; return the seconds of the loop."""
     with h5py.File(scan, "r") as file, h5py.File(target, "w") as out:
         detector = file["entry/instrument/detector"]
         key = detector["image_key"][()]
@@ -41,59 +53,92 @@ def plain_loop(scan: Path, axis: float, block: int, target: Path) -> None:
         weights = np.stack([1 - after, after])[:, None, :, None].astype(np.float32)
         rows, columns = frames.shape[1:]
         volume = out.create_dataset("volume", (rows, columns, columns), np.float32)
+        wall, processor = now()
         for low in range(0, rows, block):
             part = slice(low, min(low + block, rows))
             counts = np.ascontiguousarray(frames[first : last + 1, part].transpose(1, 0, 2))
             made, _ = transmission(counts, dark[part, None], flats[:, part, None], weights)
             made, _ = minus_logarithm(made, 1e-4)
-            volume[part] = filtered_backprojection(made, angles, axis, padding="edge") * np.float32(1 / pixel)
+            slices = backend.reconstruct(made, angles, axis, algorithm=algorithm, padding="edge")
+            volume[part] = slices * np.float32(1 / pixel)
+        ended = now()
+    return {"loop": ended[0] - wall, "processor of loop": ended[1] - processor}
 
 
-def through_the_runner(scan: Path, axis: float, block: int, folder: Path) -> None:
+@contextmanager
+def section_timed() -> Iterator[Times]:
+    """Take the time of the last section of a run, from its first block read to its last one written."""
+    found: Times = {}
+    run_section, flush = sections.run_section, sections.flush
+
+    def timed(*arguments: Any) -> None:
+        begun = now()
+        found["begun"], found["begun by processor"] = begun
+        run_section(*arguments)
+
+    def ended(target: Any) -> None:
+        if "loop" not in found:
+            wall, processor = now()
+            found["loop"] = wall - found["begun"]
+            found["processor of loop"] = processor - found["begun by processor"]
+        flush(target)
+
+    runner.run_section, sections.flush = timed, ended
+    try:
+        yield found
+    finally:
+        runner.run_section, sections.flush = run_section, flush
+
+
+def through_the_runner(scan: Path, axis: float, block: int, algorithm: str, folder: Path) -> Times:
     """Do it with a process list."""
-    tomosaxs.run(
-        ROOT / "process_lists" / "tomography_fbp.yml",
-        inputs=[str(scan)],
-        settings=[f"axis.value={axis}", "reconstruct.backend=tomosaxs"],
-        output=folder,
-        block=block,
-        log=lambda text: None,
-    )
+    with section_timed() as found:
+        tomosaxs.run(
+            ROOT / "process_lists" / "tomography_fbp.yml",
+            inputs=[str(scan)],
+            settings=[f"axis.value={axis}", "reconstruct.backend=tomosaxs", f"reconstruct.algorithm={algorithm}"],
+            output=folder,
+            block=block,
+            log=lambda text: None,
+        )
+    return {name: found[name] for name in ("loop", "processor of loop")}
 
 
 def main() -> None:
-    """Measure in turns and print medians and their ratio."""
+    """Measure in turns and print medians and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path)
     parser.add_argument("--axis", type=float, default=326.4)
-    parser.add_argument("--block", type=int, default=64)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--block", type=int, default=16)
+    parser.add_argument("--algorithm", default="fbp")
+    parser.add_argument("--repeat", type=int, default=5)
     given = parser.parse_args()
-    taken: dict[str, list[tuple[float, float]]] = {"plain loop": [], "runner": []}
+    taken: dict[str, list[Times]] = {"plain loop": [], "runner": []}
     with tempfile.TemporaryDirectory(prefix="tomosaxs_benchmark_") as name:
         folder = Path(name)
         for number in range(given.repeat + 1):
             for label in taken:
-                wall, processor = time.perf_counter(), time.process_time()
+                wall, processor = now()
                 if label == "plain loop":
-                    plain_loop(given.scan, given.axis, given.block, folder / "volume.h5")
+                    found = plain_loop(given.scan, given.axis, given.block, given.algorithm, folder / "volume.h5")
                 else:
-                    through_the_runner(given.scan, given.axis, given.block, folder / "run")
+                    found = through_the_runner(given.scan, given.axis, given.block, given.algorithm, folder / "run")
+                ended = now()
                 if number:  # the first round compiles
-                    taken[label].append((time.perf_counter() - wall, time.process_time() - processor))
+                    taken[label].append(
+                        {**found, "whole": ended[0] - wall, "processor of whole": ended[1] - processor}
+                    )
         with h5py.File(folder / "volume.h5") as one, h5py.File(folder / "run" / "result.nxs") as two:
-            other = two["entry/reconstruct/data"][()] if "entry/reconstruct/data" in two else None
-            if other is not None:
-                print(
-                    "largest difference / mean:", float(np.abs(one["volume"][()] - other).max() / np.abs(other).mean())
-                )
-    for label, pairs in taken.items():
-        wall, processor = (statistics.median(column) for column in zip(*pairs, strict=True))
-        print(f"{label}: {wall:.2f} s wall, {processor:.2f} s processor")
-    ratios = [two[1] / one[1] for one, two in zip(*taken.values(), strict=True)]
-    print(
-        f"runner / plain loop, processor time: {statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
-    )
+            other = two["entry/reconstruct/data"][()]
+            print("largest difference / mean:", float(np.abs(one["volume"][()] - other).max() / np.abs(other).mean()))
+    plain, run = taken.values()
+    for span in ("loop", "processor of loop", "whole", "processor of whole"):
+        medians = [statistics.median(each[span] for each in times) for times in taken.values()]
+        ratios = sorted(b[span] / a[span] for a, b in zip(plain, run, strict=True))
+        print(
+            f"{span}: plain {medians[0]:.2f} s, runner {medians[1]:.2f} s, ratio {statistics.median(ratios):.2f} "
+            f"({ratios[0]:.2f} - {ratios[-1]:.2f})"
+        )
 
 
 if __name__ == "__main__":
