@@ -15,9 +15,12 @@ from tomosaxs_plugins.reconstruction.vectors import (
     load8,
     load16,
     multiply_add,
+    multiply_subtract,
     spread8,
     spread16,
     store,
+    take8,
+    transpose8,
 )
 
 
@@ -33,6 +36,32 @@ def _sixteen(one: Any, other: Any, factor: float) -> None:
     for number in range(4):
         total = total + load16(one, 16 * number) * spread16(factor)
     store(other, 5, total)
+
+
+@njit
+def _taken(one: Any, other: Any) -> None:
+    store(other, 2, multiply_subtract(take8(one, 5), load8(one, 1), load8(other, 2)))
+
+
+@njit
+def _turned(one: Any, other: Any) -> None:
+    transpose8(one, 3, 9, other, 1, 10)
+
+
+def test_one_value_in_all_lanes() -> None:
+    one, other = np.arange(20, dtype=np.float32), np.full(20, 7, dtype=np.float32)
+    _taken(one, other)
+    np.testing.assert_array_equal(other[2:10], 5 * one[1:9] - 7)
+    assert (np.delete(other, range(2, 10)) == 7).all()
+
+
+def test_rows_become_columns() -> None:
+    one, other = np.arange(90, dtype=np.float32), np.full(90, -1, dtype=np.float32)
+    _turned(one, other)
+    rows = np.array([one[3 + 9 * k : 11 + 9 * k] for k in range(8)])
+    columns = np.array([other[1 + 10 * k : 9 + 10 * k] for k in range(8)])
+    np.testing.assert_array_equal(columns, rows.T)
+    assert (other < 0).sum() == 90 - 64
 
 
 def test_eight_lanes_from_any_place() -> None:

@@ -16,29 +16,28 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs_plugins.compiled import compiled
 from tomosaxs_plugins.reconstruction.grid import check_sinograms, mask_outside
-from tomosaxs_plugins.reconstruction.gridding_plan import PAD, Plan, Region, plan_of
-from tomosaxs_plugins.reconstruction.gridding_slices import ROWS, transform_columns, transform_rows
-from tomosaxs_plugins.reconstruction.gridding_views import spread, view_spectra
+from tomosaxs_plugins.reconstruction.gridding_one import pitch_of_one, reconstruct_one
+from tomosaxs_plugins.reconstruction.gridding_plan import CHUNK, PAD, Plan, Region, lengths, plan_of
+from tomosaxs_plugins.reconstruction.gridding_slices import transform_columns, transform_rows
+from tomosaxs_plugins.reconstruction.gridding_space import LANES, Space, aligned, space_for, spectra_for
+from tomosaxs_plugins.reconstruction.gridding_views import factors_of, spectra_of, spread
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
-LANES = 8
-"""Slices that are reconstructed side by side."""
-
-CHUNK = 16
-"""Views that are spread together: neighbours meet the same part of the grid while it is in the cache."""
+ALONE = 2
+"""So many slices, one after the other, cost less than eight side by side."""
 
 
 def gridding(
     sinograms: NDArray[np.float32],
     angles_deg: ArrayLike,
-    centre_px: float,
+    centre_px: float | NDArray[np.float64],
     *,
     filter: str = "ramp",
     padding: str = "zero",
@@ -55,8 +54,8 @@ def gridding(
         Attenuation: line integrals, where a pixel is the unit of length.
     angles_deg : array_like, shape (angles,)
         Angles in degrees, in any order; 180 and 360 degrees, even or not (see `angular_weights`).
-    centre_px : float
-        Rotation axis, in pixel centres counted from 0.
+    centre_px : float or ndarray, shape (slices,)
+        Rotation axis, in pixel centres counted from 0; one for every slice where it is tilted.
     filter : str
         ``ramp``, ``shepp-logan``, ``cosine``, ``hann``, ``hamming`` or ``parzen``.
     padding : {"zero", "edge"}
@@ -90,95 +89,57 @@ def gridding(
     top, bottom, left, right = region or (0, side, 0, side)
     if not (0 <= top < bottom <= side and 0 <= left < right <= side):
         raise ValueError(f"rows {top} to {bottom}, columns {left} to {right} are no part of a slice of {side} pixels")
-    plan = plan_of(angles_deg, centre_px, width, side, (top, bottom, left, right), filter, padding)
     volume = np.empty((slices, bottom - top, right - left), dtype=np.float32)
-    if slices:
-        _reconstruct_all(stack, plan, volume, thread_count(threads))
+    rest = (side, (top, bottom, left, right), filter, padding)
+    axes = np.asarray(centre_px, dtype=np.float64)
+    if axes.ndim:
+        # the same length, and so the same bits, whatever the other slices are
+        found = [lengths(centre, width, side)[0] for centre in axes]
+        ends = [*(np.flatnonzero(np.diff(found)) + 1).tolist(), slices]
+        for first, last in zip([0, *ends[:-1]], ends, strict=True):
+            if first < last:
+                plan = plan_of(angles_deg, 0.5 * (width - 1), width, *rest, length=found[first])
+                asides = axes[first:last] - 0.5 * (width - 1)
+                _reconstruct(stack[first:last], asides, plan, volume[first:last], thread_count(threads))
+    else:
+        plan = plan_of(angles_deg, float(axes), width, *rest)
+        _reconstruct(stack, None, plan, volume, thread_count(threads))
     return mask_outside(volume, mask_ratio, side, (top, bottom, left, right))
-
-
-class Space(NamedTuple):
-    """What one thread needs to work in.
-
-    Parameters
-    ----------
-    rows, work, block : ndarray, float32
-        One view of eight slices; two buffers of a transform; some rows of the grid.
-    factors, weights, scaled, corner : ndarray, float32
-        Of a view; of the values of a segment; of a row of pixels; a square of eight by eight pixels.
-    places : ndarray, int64
-        Where the values of a segment go.
-    """
-
-    rows: NDArray[np.float32]
-    work: NDArray[np.float32]
-    block: NDArray[np.float32]
-    factors: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    scaled: NDArray[np.float32]
-    corner: NDArray[np.float32]
-    places: NDArray[np.int64]
-
-
-def aligned(count: int) -> NDArray[np.float32]:
-    """Return so many zeros, at the beginning of a line of the cache: vectors then never lie across two lines."""
-    raw = np.zeros(count + 16, dtype=np.float32)
-    skip = (-raw.ctypes.data % 64) // 4
-    return raw[skip : skip + count]
-
-
-def space_for(plan: Plan) -> Space:
-    """Return what one thread needs for a plan."""
-    half, period = plan.views.length, plan.columns.length
-    return Space(
-        rows=aligned(8 * half),
-        work=aligned(32 * max(half, period)),
-        block=aligned(ROWS * 16 * (plan.rows.length + 1)),
-        factors=aligned(4 * (half + 4)),
-        weights=aligned(16 * plan.segment),
-        scaled=aligned(len(plan.correction)),
-        corner=aligned(64),
-        places=np.zeros(plan.segment, dtype=np.int64),
-    )
-
-
-def grid_for(plan: Plan) -> NDArray[np.float32]:
-    """Return the grid of eight slices: half their spectra, all zero."""
-    return aligned(16 * plan.pitch * (plan.rows.length + 1 + 2 * PAD))
-
-
-def spectra_for(plan: Plan) -> NDArray[np.float32]:
-    """Return room for the spectra of some views of eight slices."""
-    return aligned(16 * CHUNK * (plan.views.length + 1))
 
 
 @partial(compiled, nogil=True, error_model="numpy")
 def reconstruct_eight(
-    sinograms: Any, first: int, plan: Any, space: Any, spectra: Any, grid: Any, pixels: Any, slice_: int
+    sinograms: Any, asides: Any, plan: Any, space: Any, spectra: Any, grid: Any, pixels: Any, slice_: int
 ) -> None:
     """Reconstruct eight slices on one thread.
 
     Parameters
     ----------
     sinograms : ndarray, float32, flat
-        Slices, views, columns.
-    first : int
-        First of the eight.
+        Eight slices, views, columns.
+    asides : ndarray, shape (8,) or (0,), float64
+        Places of the rotation axes, in columns from that of the plan, where every slice has its own.
     plan : Plan
     space : Space
     spectra, grid : ndarray, float32
-        See `spectra_for`, `grid_for`.
+        See `spectra_for`; columns of ``plan.pitch`` complex numbers of eight slices, all zero before and after.
     pixels : ndarray, float32, flat
         Slices, rows, columns.
     slice_ : int
         Where among them the first goes; those that there is no room for are left out.
     """
-    views, samples = len(plan.order), plan.views.length + 1
+    views, samples, own = len(plan.order), plan.views.length + 1, len(asides) > 0
     segments = (samples + plan.segment - 1) // plan.segment
     for view in range(0, views, CHUNK):
         count = min(CHUNK, views - view)
         for number in range(count):
-            view_spectra(sinograms, first, view + number, plan, space, spectra, 16 * samples * number)
+            if own:
+                for lane in range(8):
+                    factors_of(plan, view + number, asides[lane], space.factors, lane, 8)
+            else:
+                factors_of(plan, view + number, 0.0, space.factors, 0, 1)
+            base, step = plan.order[view + number] * plan.width, views * plan.width
+            spectra_of(sinograms, base, step, plan, space, spectra, 16 * samples * number, own)
         for colour in range(2):
             for segment in range(colour, segments, 2):
                 spread(spectra, count, view, segment, plan, space, grid)
@@ -186,23 +147,64 @@ def reconstruct_eight(
     transform_rows(grid, plan.top, plan.bottom, plan, space, pixels, slice_)
 
 
-def _reconstruct_all(stack: NDArray[np.float32], plan: Plan, volume: NDArray[np.float32], workers: int) -> None:
-    """Fill the volume, eight slices at a time and one such batch on a thread."""
-    batches = range(0, len(stack), LANES)
-    each = [batches[number :: min(workers, len(batches))] for number in range(min(workers, len(batches)))]
+def _reconstruct(
+    stack: NDArray[np.float32],
+    asides: NDArray[np.float64] | None,
+    plan: Plan,
+    volume: NDArray[np.float32],
+    workers: int,
+) -> None:
+    """Fill the volume: eight slices at a time on every thread, and the rest one by one where that is quicker."""
+    slices = len(stack)
+    even = slices - slices % (LANES * workers)
+    if slices - even > ALONE * workers:
+        even = slices
+    tasks = [range(first, min(slices, first + LANES)) for first in range(0, even, LANES)]
+    tasks += [range(one, one + 1) for one in range(even, slices)]
+    workers = min(workers, len(tasks))
 
-    def share(mine: range) -> None:
-        space, spectra, grid = space_for(plan), spectra_for(plan), grid_for(plan)
-        for first in mine:
-            values, begin = stack, first
-            if first + LANES > len(stack):
-                values, begin = np.zeros((LANES, *stack.shape[1:]), dtype=np.float32), 0
-                values[: len(stack) - first] = stack[first:]
-            reconstruct_eight(values.ravel(), begin, plan, space, spectra, grid, volume.ravel(), first)
+    def share(mine: list[range]) -> None:
+        space, spectra = space_for(plan), spectra_for(plan)
+        grid: NDArray[np.float32] | None = None
+        for group in mine:
+            if len(group) == 1 and group.start >= even:
+                _alone(
+                    stack[group.start],
+                    0.0 if asides is None else float(asides[group.start]),
+                    plan,
+                    space,
+                    spectra,
+                    volume[group.start],
+                )
+                continue
+            if grid is None:
+                grid = aligned(16 * plan.pitch * (plan.rows.length + 1 + 2 * PAD))
+            values, places = stack[group.start : group.stop], np.zeros(0)
+            if len(group) < LANES:
+                values = np.zeros((LANES, *stack.shape[1:]), dtype=np.float32)
+                values[: len(group)] = stack[group.start :]
+            if asides is not None:
+                places = np.zeros(LANES)
+                places[: len(group)] = asides[group.start : group.stop]
+            reconstruct_eight(values.ravel(), places, plan, space, spectra, grid, volume.ravel(), group.start)
 
-    if len(each) == 1:
-        share(each[0])
+    if workers < 2:
+        share(tasks)
         return
-    with ThreadPoolExecutor(len(each)) as pool:
-        for _ in pool.map(share, each):
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(share, [tasks[number::workers] for number in range(workers)]):
             pass
+
+
+def _alone(
+    sinogram: NDArray[np.float32],
+    aside: float,
+    plan: Plan,
+    space: Space,
+    spectra: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+) -> None:
+    """Reconstruct one slice."""
+    columns = -(-(plan.rows.length + 1 + 2 * PAD) // 8) * 8
+    grid = aligned(2 * pitch_of_one(plan.columns.length) * columns)
+    reconstruct_one(sinogram.ravel(), 0, aside, plan, space, spectra, grid, pixels.ravel(), 0)

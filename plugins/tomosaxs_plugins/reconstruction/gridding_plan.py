@@ -21,6 +21,9 @@ PAD = 2
 OVERSAMPLING = 1.25
 """Least period of the grid in sides of a slice."""
 
+CHUNK = 16
+"""Views that are spread together: neighbours meet the same part of the grid while it is in the cache."""
+
 STEPS = 256
 """Places between two grid points at which the kernel is tabulated; linear between them, to 2e-6."""
 
@@ -94,7 +97,14 @@ class Plan(NamedTuple):
 
 
 def plan_of(
-    angles_deg: ArrayLike, centre: float, width: int, side: int, region: Region, filter: str, padding: str
+    angles_deg: ArrayLike,
+    centre: float,
+    width: int,
+    side: int,
+    region: Region,
+    filter: str,
+    padding: str,
+    length: int | None = None,
 ) -> Plan:
     """Work out what all slices share.
 
@@ -110,6 +120,8 @@ def plan_of(
         Part of the slice.
     filter, padding : str
         See `filters`.
+    length : int, optional
+        Of a padded projection; by default that of `lengths`.
 
     Returns
     -------
@@ -120,7 +132,8 @@ def plan_of(
     ValueError
         If a name is unknown.
     """
-    length, period = lengths(centre, width, side)
+    needed, period = lengths(centre, width, side)
+    length = length or needed
     half = length // 2
     angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).ravel())
     order = np.argsort(np.mod(angles + 0.5 * np.pi, np.pi), kind="stable")

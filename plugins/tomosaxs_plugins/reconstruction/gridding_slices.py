@@ -83,7 +83,7 @@ def transform_rows(grid: Any, first: int, last: int, plan: Any, space: Any, valu
         rows = min(ROWS, last - top)
         _fetch(grid, top, rows, plan, block)
         for row in range(rows):
-            _pairs_of(block, row * wide, half, plan.row_circle)
+            pairs_of(block, row * wide, half, plan.row_circle)
             found = transform(block, row * wide, work, plan.rows, False)
             for x in range(plan.left, plan.right):
                 scaled[x] = plan.correction[top + row] * plan.correction[x]
@@ -119,8 +119,17 @@ def _fetch(grid: Any, top: int, rows: int, plan: Any, block: Any) -> None:
 
 
 @_kernel
-def _pairs_of(block: Any, base: int, half: int, circle: Any) -> None:
-    """Turn half the spectrum of real values into that of pairs of neighbours as complex values, in place."""
+def pairs_of(block: Any, base: int, half: int, circle: Any) -> None:
+    """Turn half the spectrum of real values into that of pairs of neighbours as complex values, in place.
+
+    Parameters
+    ----------
+    block : ndarray, float32
+        ``half + 1`` complex numbers from `base` on.
+    base, half : int
+    circle : ndarray, float32
+        See `transforms.circle`.
+    """
     for k in range(half // 2 + 1):
         at, across = base + 16 * k, base + 16 * (half - k)
         ar, ai, br, bi = load8(block, at), load8(block, at + 8), load8(block, across), load8(block, across + 8)

@@ -29,33 +29,33 @@ _FIRST = 1.0 - 0.5 * TAPS  # a little less than one from here to the first grid 
 
 
 @_kernel
-def view_spectra(values: Any, first: int, number: int, plan: Any, space: Any, spectra: Any, place: int) -> None:
-    """Write the filtered spectra of one view of eight slices, complex conjugated, as they go onto the grid.
+def spectra_of(values: Any, base: int, step: int, plan: Any, space: Any, spectra: Any, place: int, own: bool) -> None:
+    """Write the filtered spectra of eight projections, complex conjugated, as they go onto the grid.
 
     Parameters
     ----------
     values : ndarray, float32, flat
-        Sinograms of the eight slices and perhaps of more: slices, views, columns.
-    first, number : int
-        First of the eight slices, and the view, as sorted in the plan.
+        Projections that begin at `base` and `step` further on each.
+    base, step : int
     plan : Plan
+        Whose factors are in the space (see `factors_of`).
     space : Space
     spectra : ndarray, float32, flat
         Receives ``plan.views.length + 1`` complex numbers from `place` on.
     place : int
+    own : bool
+        Whether every lane has factors of its own.
     """
-    views, columns, half = len(plan.order), plan.width, plan.views.length
+    columns, half = plan.width, plan.views.length
     rows, work, factors = space.rows, space.work, space.factors
-    base = (first * views + plan.order[number]) * columns
     whole, nothing = columns // 8 * 8, spread8(0.0)
     for column in range(0, whole, 8):
-        transpose8(values, base + column, views * columns, rows, 8 * column, 8)
+        transpose8(values, base + column, step, rows, 8 * column, 8)
     for lane in range(8):
         for column in range(whole, columns):
-            rows[8 * column + lane] = values[base + lane * views * columns + column]
+            rows[8 * column + lane] = values[base + lane * step + column]
     for column in range(columns, half):
         store(rows, 8 * column, nothing)
-    _factors_of_view(plan, number, factors)
     found = transform(rows, 0, work, plan.views, True)
     start, end = load8(rows, 0), load8(rows, 8 * (columns - 1))
     go_on, edges, circle = len(plan.edges) > 0, plan.edges, plan.view_circle
@@ -74,31 +74,52 @@ def view_spectra(values: Any, first: int, number: int, plan: Any, space: Any, sp
             imag = multiply_add(start, take8(edges, near + 3), multiply_add(end, take8(edges, near + 1), imag))
             far_real = multiply_add(start, take8(edges, far + 2), multiply_add(end, take8(edges, far), far_real))
             far_imag = multiply_add(start, take8(edges, far + 3), multiply_add(end, take8(edges, far + 1), far_imag))
-        _put_times(spectra, place + 16 * k, real, imag, factors, 4 * k)
-        _put_times(spectra, place + 16 * other, far_real, far_imag, factors, 4 * other)
+        _put_times(spectra, place + 16 * k, real, imag, factors, k, own)
+        _put_times(spectra, place + 16 * other, far_real, far_imag, factors, other, own)
 
 
 @_kernel
-def _put_times(spectra: Any, to: int, real: Any, imag: Any, factors: Any, at: int) -> None:
-    cosine, sine = take8(factors, at), take8(factors, at + 1)
-    store(spectra, to, multiply_subtract(real, cosine, imag * sine))
-    store(spectra, to + 8, multiply_add(real, take8(factors, at + 2), imag * take8(factors, at + 3)))
+def _put_times(spectra: Any, to: int, real: Any, imag: Any, factors: Any, frequency: int, own: bool) -> None:
+    if own:
+        at = 32 * frequency
+        one, two = load8(factors, at), load8(factors, at + 8)
+        three, four = load8(factors, at + 16), load8(factors, at + 24)
+    else:
+        at = 4 * frequency
+        one, two = take8(factors, at), take8(factors, at + 1)
+        three, four = take8(factors, at + 2), take8(factors, at + 3)
+    store(spectra, to, multiply_subtract(real, one, imag * two))
+    store(spectra, to + 8, multiply_add(real, three, imag * four))
 
 
 @_kernel
-def _factors_of_view(plan: Any, number: int, factors: Any) -> None:
-    """Write filter, weight and phase of all frequencies for the real part, and with the sign for the imaginary part."""
-    step = np.pi * plan.shift[number] / plan.views.length
+def factors_of(plan: Any, number: int, aside: float, factors: Any, lane: int, lanes: int) -> None:
+    """Write filter, weight and phase of all frequencies for the real part, and with the sign for the imaginary part.
+
+    Parameters
+    ----------
+    plan : Plan
+    number : int
+        The view, as sorted in the plan.
+    aside : float
+        Place of the rotation axis, in columns from that of the plan.
+    factors : ndarray, float32
+        Receives four numbers a frequency, each for one of so many lanes.
+    lane, lanes : int
+        1 lane stands for all eight.
+    """
+    step = np.pi * (plan.shift[number] + aside) / plan.views.length
     cosine4, sine4 = np.cos(4.0 * step), np.sin(4.0 * step)
     weight, sign, response = plan.weights[number], plan.sign[number], plan.response
     for first in range(4):  # four that do not wait for each other
         cosine, sine = np.cos(first * step), np.sin(first * step)
         for k in range(first, plan.views.length + 1, 4):
             real, imag = weight * response[k] * cosine, weight * response[k] * sine
-            factors[4 * k] = real
-            factors[4 * k + 1] = imag
-            factors[4 * k + 2] = sign * imag
-            factors[4 * k + 3] = sign * real
+            at = 4 * lanes * k + lane
+            factors[at] = real
+            factors[at + lanes] = imag
+            factors[at + 2 * lanes] = sign * imag
+            factors[at + 3 * lanes] = sign * real
             cosine, sine = cosine * cosine4 - sine * sine4, cosine * sine4 + sine * cosine4
 
 
@@ -109,7 +130,7 @@ def spread(spectra: Any, views: int, view: int, segment: int, plan: Any, space: 
     Parameters
     ----------
     spectra : ndarray, float32, flat
-        As `view_spectra` wrote them, view by view.
+        As `spectra_of` wrote them, view by view.
     views, view : int
         How many, and the first of them.
     segment : int
@@ -123,7 +144,7 @@ def spread(spectra: Any, views: int, view: int, segment: int, plan: Any, space: 
     first = segment * plan.segment
     last = min(samples, first + plan.segment)
     for number in range(views):
-        _weigh(first, last, plan.along_x[view + number], plan.along_y[view + number], plan, weights, places)
+        weigh(first, last, view + number, 16, plan.pitch, plan, weights, places, first)
         k = first
         while k < last:
             mine, to, source = 16 * (k - first), places[k - first], 16 * (number * samples + k)
@@ -136,8 +157,25 @@ def spread(spectra: Any, views: int, view: int, segment: int, plan: Any, space: 
 
 
 @_kernel
-def _weigh(first: int, last: int, step_x: float, step_y: float, plan: Any, weights: Any, places: Any) -> None:
-    """Work out where frequencies of a view begin to be spread, and the weights along both axes."""
+def weigh(
+    first: int, last: int, number: int, scale: int, pitch: int, plan: Any, weights: Any, places: Any, origin: int
+) -> None:
+    """Work out where frequencies of a view begin to be spread, and the weights along both axes.
+
+    Parameters
+    ----------
+    first, last, number : int
+        Frequencies, the last one excluded, and the view.
+    scale, pitch : int
+        Values of a grid point and points of a column in memory.
+    plan : Plan
+    weights : ndarray, float32
+        Receives sixteen numbers a frequency: five for columns, and from the eighth on five for points of a column.
+    places : ndarray, int64
+    origin : int
+        Frequency whose numbers come first.
+    """
+    step_x, step_y = plan.along_x[number], plan.along_y[number]
     period, table = plan.columns.length, plan.table
     for k in range(first, last):
         x, y = k * step_x + (PAD + _FIRST), k * step_y + (period + _FIRST)  # both positive
@@ -146,8 +184,8 @@ def _weigh(first: int, last: int, step_x: float, step_y: float, plan: Any, weigh
         step, other = int(x), int(y)
         if low >= period:
             low -= period
-        places[k - first] = 16 * (plan.pitch * left + low)
-        mine = 16 * (k - first)
+        places[k - origin] = scale * (pitch * left + low)
+        mine = 16 * (k - origin)
         part = spread8(np.float32(x - step))
         store(weights, mine, multiply_add(load8(table, 16 * step + 8), part, load8(table, 16 * step)))
         part = spread8(np.float32(y - other))

@@ -31,7 +31,7 @@ class TomosaxsBackend:
     known_options: tuple[str, ...] = (
         "region", "nonnegative", "regularisation", "tolerance", "initial", "histories",
     )  # fmt: skip
-    several_axes: tuple[str, ...] = ("backproject", "sirt", "cgls", "fista_tv")
+    several_axes: tuple[str, ...] = ("fbp", "backproject", "gridding", "sirt", "cgls", "fista_tv")
 
     def missing(self) -> str | None:
         """Return None: it is always there."""
