@@ -235,7 +235,7 @@ class Scan:
     def keep(self, name: str, array: NDArray[Any]) -> None:
         """Keep an array with the record of the step in the result, for instance the mask that was used.
 
-        It must be the same for every block and on every rank; that of the first rank is kept.
+        It must be the same for every block and on every rank that keeps it; that of the first of them is taken.
         """
         self.kept[name] = array
 

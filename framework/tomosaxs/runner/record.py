@@ -89,6 +89,20 @@ class RunRecord:
         """Add up what plugins noted on all ranks; a selection ran its steps a second time, so only sections count."""
         self._gather(self.context.remarks, self.context.remarked)
         self._gather(self.context.notes, self.context.messages)
+        self._gather_kept()
+
+    def _gather_kept(self) -> None:
+        """Take over what the first rank does not have, for instance the curve of a slice that was not its own."""
+        kept = self.context.kept
+        known = self.context.comm.bcast({label: list(arrays) for label, arrays in kept.items()})
+        more = {
+            label: {name: array for name, array in arrays.items() if name not in known.get(label, [])}
+            for label, arrays in kept.items()
+        }
+        for rank in self.context.comm.gather(more) or []:
+            for label, arrays in rank.items():
+                for name, array in arrays.items():
+                    kept[label].setdefault(name, array)
 
     def _gather(self, found: Mapping[str, Mapping[str, int]], into: list[str]) -> None:
         notes = self.context.comm.gather({label: dict(texts) for label, texts in found.items()}) or []

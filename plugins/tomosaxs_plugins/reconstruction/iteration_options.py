@@ -15,6 +15,9 @@ from tomosaxs_plugins.reconstruction.iterative import History
 OPTIONS: dict[str, Any] = {"nonnegative": False, "regularisation": None, "tolerance": 0.0, "initial": "zero"}
 """Parameters of the iterative algorithms of the own backend, and what they are when nothing is said."""
 
+CURVE = "residual_of_middle_slice"
+"""Name under which the residual of the middle slice before and after every iteration is kept."""
+
 _NOT_OF = {"nonnegative": ("cgls",), "regularisation": ("sirt", "cgls")}
 _LEANING = 0.5  # pixels that the ends of a tilted row may leave their slice by
 _STEPS = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -150,7 +153,7 @@ def tell_course(scan: Scan, algorithm: str, histories: Sequence[History], asked:
     middle = np.flatnonzero(scan.index == total // 2)
     if len(middle):
         history = histories[int(middle[0])]
-        scan.keep("residual_of_middle_slice", np.array(history.residual))
+        scan.keep(CURVE, np.array(history.residual))
         scan.keep("cost_of_middle_slice", np.array(history.cost))
 
 
