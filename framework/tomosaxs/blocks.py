@@ -80,9 +80,10 @@ def read_block(reader: Reader, sliced: Sequence[int], low: int, high: int) -> ND
     from_file = hasattr(innermost(reader), "read_into") or _mapped(reader) is not None
     if len(parts) == 1 and (leading or not from_file):
         read = np.transpose(reader.read(_selection(shape, sliced, parts[0][1])), [*sliced, *rest])
+        block = (math.prod(read.shape[: len(sliced)]), *core)
         if read.flags.c_contiguous:
-            return read.reshape(high - low, *core)
-        out = empty_block((high - low, *core), reader.dtype)
+            return read.reshape(block)
+        out = empty_block(block, reader.dtype)
         copy_into(out.reshape(read.shape), read)
         return out
     out = empty_block((high - low, *core), reader.dtype)

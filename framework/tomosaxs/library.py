@@ -10,12 +10,13 @@ from typing import Literal, TypeVar
 from tomosaxs.available import SHARE, available_memory
 from tomosaxs.communicator import Communicator, world
 from tomosaxs.errors import InputError, ListError, TomosaxsError
-from tomosaxs.plan import Options, Plan, build_plan
+from tomosaxs.plan import Intermediates, Options, Plan, build_plan
 from tomosaxs.process_list import CheckedList, check_list, parse_list, read_list
 from tomosaxs.result import Result
 from tomosaxs.runner.context import Log, console
 from tomosaxs.runner.folder import is_input_folder
 from tomosaxs.runner.run import Run
+from tomosaxs.shared_memory import shared_room
 from tomosaxs.threads import usable_cores
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ def plan(
     ranks: int | None = None,
     memory: float | None = None,
     block: int | None = None,
+    intermediates: Intermediates = "auto",
 ) -> Plan:
     """Check a process list against its data and return the plan; nothing is computed.
 
@@ -97,6 +99,8 @@ def plan(
         Bytes that blocks may take on one node; default half of what is free.
     block : int, optional
         Slices a block; default from the memory.
+    intermediates : {"auto", "memory", "file"}
+        Where datasets lie between passes, see `run`.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def plan(
         With all faults at once.
     """
     checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
-    return _plan(checked, ranks, memory, block, _thread_count())
+    return _plan(checked, ranks, memory, block, _thread_count(), intermediates)
 
 
 def _thread_count() -> int:
@@ -119,13 +123,17 @@ def _plan(
     memory: float | None,
     block: int | None,
     threads: int,
+    intermediates: Intermediates,
     free: float | None = None,
+    room: float | None = None,
+    nodes: Sequence[int] = (),
 ) -> Plan:
     comm = world()
     free = available_memory() if free is None else free
+    room = shared_room() if room is None else room
     allowed, most = (memory, 0.0) if memory is not None else (free * SHARE, free * MOST_SHARE)
     node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
-    options = Options(ranks or comm.size, node_ranks, allowed, block, threads, most)
+    options = Options(ranks or comm.size, node_ranks, allowed, block, threads, most, intermediates, room, tuple(nodes))
     return build_plan(checked, options)
 
 
@@ -140,6 +148,7 @@ def run(
     memory: float | None = None,
     block: int | None = None,
     keep_work: bool = False,
+    intermediates: Intermediates = "auto",
     log: Log | None = None,
     threads: int = 0,
     checksums: Literal["auto", "full", "sampled"] = "auto",
@@ -156,7 +165,11 @@ def run(
     resume : bool
         Use what an earlier run into the same folder finished.
     keep_work : bool
-        Keep intermediate data after success.
+        Keep intermediate data after success; they are then files.
+    intermediates : {"auto", "memory", "file"}
+        Where datasets lie between the pass that makes them and those that read them. ``auto``: in memory where they fit
+        beside the blocks, else in a file. ``memory``: nowhere else. ``file``: always in files, so that `resume` finds
+        them after a run that was cut short.
     log : callable, optional
         Receives every line of the log; default standard error.
     checksums : {"auto", "full", "sampled"}
@@ -182,11 +195,16 @@ def run(
     """
     comm = world()
     free = comm.bcast(available_memory())
+    nodes = comm.allgather([comm.node, shared_room()])
+    room = min(each for _, each in nodes)
+    if keep_work and intermediates == "auto":
+        intermediates = "file"
     count = comm.bcast(_thread_count())  # of the first rank: every rank makes the same plan
 
     def planned() -> Plan:
         checked = check(process_list, inputs=inputs, settings=settings, roots=roots, folder=folder)
-        return _plan(checked, None, memory, block, count, free)
+        places = [node for node, _ in nodes]
+        return _plan(checked, None, memory, block, count, intermediates, free, room, places)
 
     made = together(comm, planned)
     place = _folder(output, made)

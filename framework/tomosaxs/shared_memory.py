@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs.available import available_memory
 from tomosaxs.communicator import Communicator
 from tomosaxs.errors import TomosaxsError
 
@@ -39,33 +40,7 @@ class NoRoomError(TomosaxsError):
 
 def free_memory() -> float:
     """Return the bytes this machine, or the container, can still give."""
-    rooms = []
-    for line in _lines(Path("/proc/meminfo")):
-        if line.startswith("MemAvailable:"):
-            rooms.append(float(line.split()[1]) * 1024)
-    for limit, used, spent in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "inactive_file "),
-        (
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-            "total_inactive_file ",
-        ),
-    ):
-        allowed, taken = "".join(_lines(Path(limit))), "".join(_lines(Path(used)))
-        if allowed.isdigit() and taken.isdigit():
-            statistics = _lines(Path(used).with_name("memory.stat"))
-            cache = sum(int(line.split()[1]) for line in statistics if line.startswith(spent))
-            rooms.append(float(allowed) - float(taken) + cache)
-    if not rooms:
-        rooms.append(float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES") * 0.5)
-    return max(0.0, min(rooms) - _KEPT_FREE)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
+    return max(0.0, available_memory() - _KEPT_FREE)
 
 
 def shared_room() -> float:

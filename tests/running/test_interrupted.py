@@ -41,9 +41,17 @@ def alive(process: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("ranks", [0, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, listing, command, start, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("number", "ranks", "place"),
+    [
+        (signal.SIGINT, 0, "file"),
+        (signal.SIGINT, 2, "file"),
+        (signal.SIGTERM, 0, "file"),
+        (signal.SIGTERM, 2, "file"),
+        (signal.SIGTERM, 2, "memory"),
+    ],
+)
+def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, place, listing, command, start, tmp_path) -> None:
     out = tmp_path / "out"
     (tmp_path / "go").touch()
     older = here(listing, out, settings=["blur.size=5"])
@@ -52,7 +60,7 @@ def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, listing, comman
     for path in tmp_path.glob("pid-*"):
         path.unlink()
 
-    running = start("run", listing, "-o", out, "--block", 5, ranks=ranks)
+    running = start("run", listing, "-o", out, "--block", 5, "--intermediates", place, ranks=ranks)
     running.until(lambda: len(processes(tmp_path)) == max(ranks, 1))
     os.kill(running.process.pid, number)
     done = running.end(15)
@@ -72,7 +80,8 @@ def test_a_signal_ends_the_run_and_resume_goes_on(number, ranks, listing, comman
     (tmp_path / "go").touch()
     again = command("run", listing, "-o", out, "--resume", ranks=ranks)
     assert again.status == 0, again.text
-    assert again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log"), again.text
+    taken = again.lines("taken from the earlier run: blur, dark_flat_correction, minus_log")
+    assert bool(taken) == (place == "file"), again.text  # what lay in memory went with the run
     same(values(out), here(listing, tmp_path / "fresh"))
     assert older["reconstruct"].tobytes() != values(out)["reconstruct"].tobytes()
 

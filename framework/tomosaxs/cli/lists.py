@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tomosaxs.cli.run import bytes_of, list_options
+
+if TYPE_CHECKING:
+    from tomosaxs.plan import Intermediates
 
 
 @click.command()
@@ -32,6 +36,13 @@ def check(
 @click.option("-n", "--ranks", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks to plan for.")
 @click.option("--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together.")
 @click.option("--block", type=click.IntRange(min=1), help="Slices a block.")
+@click.option(
+    "--intermediates",
+    type=click.Choice(["auto", "memory", "file"]),
+    default="auto",
+    show_default=True,
+    help="Where datasets lie between passes; auto: in memory where they fit, else in files.",
+)
 def plan(
     process_list: Path,
     inputs: tuple[str, ...],
@@ -40,6 +51,7 @@ def plan(
     ranks: int,
     memory: str | None,
     block: int | None,
+    intermediates: Intermediates,
     debug: bool,
 ) -> None:
     """Check a list against its data and print what would happen: shapes, passes, memory and disk."""
@@ -54,5 +66,6 @@ def plan(
         ranks=ranks,
         memory=bytes_of(memory),
         block=block,
+        intermediates=intermediates,
     )
     click.echo(describe(made))

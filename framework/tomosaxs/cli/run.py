@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from tomosaxs.plan import Intermediates
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,6 +69,13 @@ def _threads(text: str) -> int:
     "--memory", metavar="SIZE", help="Memory for blocks on one node, all ranks together; default half of what is free."
 )
 @click.option("--block", type=click.IntRange(min=1), help="Slices a block; default from the memory.")
+@click.option(
+    "--intermediates",
+    type=click.Choice(["auto", "memory", "file"]),
+    default="auto",
+    show_default=True,
+    help="Where datasets lie between passes; auto: in memory where they fit, else in files.",
+)
 @click.option("--keep-work", is_flag=True, help="Keep intermediate data after success.")
 @click.option(
     "--checksums",
@@ -91,6 +101,7 @@ def run(
     resume: bool,
     memory: str | None,
     block: int | None,
+    intermediates: Intermediates,
     keep_work: bool,
     checksums: Literal["auto", "full", "sampled"],
     stall: float,
@@ -119,6 +130,7 @@ def run(
         memory=bytes_of(memory),
         block=block,
         keep_work=keep_work,
+        intermediates=intermediates,
         checksums=checksums,
         stall=stall,
         threads=_threads(os.environ.get("OMP_NUM_THREADS", "")),

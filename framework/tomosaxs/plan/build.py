@@ -24,6 +24,7 @@ from tomosaxs.plan.keys import digest, file_keys, step_key, uncertainty_key
 from tomosaxs.plan.memory import least_memory, rounded_up, size_blocks, too_large, too_small
 from tomosaxs.plan.model import Narrowing, Node, Options, Pass, Plan, PlannedInput, PlannedStep
 from tomosaxs.plan.passes import PassBuilder
+from tomosaxs.plan.placement import place_datasets
 from tomosaxs.plan.sweeps import Choice, Family, Swept, choices, chosen_values, stacked
 from tomosaxs.plugin import PluginError, PluginSpec
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, resolve_crop
@@ -74,6 +75,7 @@ class _Builder:
         for number, one in enumerate(passes, start=1):
             one.number = number
         self._size(passes)
+        self._put(passes)
         messages = [f"{found.checked.entry.name}: {text}" for found in inputs for text in found.source.messages]
         self.warnings.extend(filter(None, (too_large(one, self.options) for one in passes)))
         ranks, memory = self.options.ranks, self.options.memory
@@ -99,6 +101,14 @@ class _Builder:
                 size_blocks(one, self.options)
         elif self.options.block is None:
             raise InputError(fault)
+
+    def _put(self, passes: list[Pass]) -> None:
+        """Choose where datasets lie between passes; refuse what is to be in memory and does not fit."""
+        fault = place_datasets(passes, self.options)
+        if fault:
+            raise InputError(
+                f"--intermediates memory: {fault}; give more --memory, or let it be a file: --intermediates auto"
+            )
 
     def _raise(self) -> None:
         if self.problems:

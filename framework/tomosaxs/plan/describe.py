@@ -39,13 +39,16 @@ def _pass(plan: Plan, one: Pass) -> list[str]:
     written = [(node.stack, node) if node.stack is not None else (node, node) for node in one.stores]
     for node in dict.fromkeys(whole for whole, _ in written):
         size = sum(part.dataset.nbytes for whole, part in written if whole is node)
-        where = (
-            f"result.nxs ({node.in_result.removesuffix('/data')})"
-            if node.in_result
-            else "the work folder, for a later pass"
-        )
+        where = f"result.nxs ({node.in_result.removesuffix('/data')})" if node.in_result else _work(node)
         lines.append(f"  writes {node.name} to {where}, {_size(size)}")
     return lines
+
+
+def _work(node: Node) -> str:
+    place = node.place
+    if place is None:
+        return "the work folder, for a later pass"
+    return f"{'memory' if place.in_memory else 'the work folder'}, for a later pass ({place.reason})"
 
 
 def _step(one: Pass, step: PlannedStep, times: int) -> str:

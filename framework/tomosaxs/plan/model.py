@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from tomosaxs.dataset import Dataset, Selection, Source
 from tomosaxs.plan.sweeps import Choice, Swept, choice_text
 from tomosaxs.plugin import PluginSpec
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep
-from tomosaxs.store import Store
+from tomosaxs.store import DataStore
+
+Intermediates: TypeAlias = Literal["auto", "memory", "file"]
+"""Where datasets lie between passes."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Options:
         Slices a block; None: from the memory.
     threads : int
         Threads of a rank.
+    intermediates : {"auto", "memory", "file"}
+        Where datasets lie between passes: in memory where they fit, always, or never.
+    room : float
+        Bytes that the ranks of a node can share, as far as the system has them free.
+    nodes : tuple of int
+        Of every rank, the number of its node; default `node_ranks` on each.
     most_memory : float
         What `memory` may become where no less will do, because nobody asked for `memory`; 0: it is a promise.
     """
@@ -39,6 +49,39 @@ class Options:
     block: int | None = None
     threads: int = 1
     most_memory: float = 0.0
+    intermediates: Intermediates = "auto"
+    room: float = math.inf
+    nodes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a dataset lies until the last pass has read it.
+
+    Parameters
+    ----------
+    kind : {"file", "memory"}
+        In a file of the work folder or the result, or in memory.
+    reason : str
+        Why.
+    sliced : tuple of int
+        In memory: the dimensions that are sliced where it is read first.
+    halo : int
+        In memory: neighbouring slices that are read there.
+    single : bool
+        In memory: whether every slice is read once, so that a block may be written to.
+    """
+
+    kind: Literal["file", "memory"]
+    reason: str
+    sliced: tuple[int, ...] = ()
+    halo: int = 0
+    single: bool = False
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is gone with the run."""
+        return self.kind == "memory"
 
 
 @dataclass(frozen=True)
@@ -95,6 +138,8 @@ class Node:
         Its place along the leading axes of `stack`.
     parts : dict of tuple of int to Node
         Of a stack: its parts by their slots.
+    place : Place or None
+        Of what is stored: where, and why.
     """
 
     number: int
@@ -107,13 +152,19 @@ class Node:
     made_by: PlannedStep | None = None
     stored: bool = False
     saved_as: str = ""
-    store: Store | None = None
+    store: DataStore | None = None
+    place: Place | None = None
     uncertainty: Node | None = None
     values_of: Node | None = None
     stack: Node | None = None
     slot: tuple[int, ...] = ()
     parts: dict[tuple[int, ...], Node] = field(default_factory=dict)
     swept: tuple[Swept, ...] = ()
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is written to a file, where it is stored at all."""
+        return self.place is None or not self.place.in_memory
 
     @property
     def in_result(self) -> str:
@@ -308,4 +359,4 @@ class Plan:
     @property
     def disk(self) -> int:
         """Bytes that the run writes."""
-        return sum(node.dataset.nbytes for one in self.passes for node in one.stores)
+        return sum(node.dataset.nbytes for one in self.passes for node in one.stores if node.on_disk)

@@ -6,9 +6,11 @@ import shutil
 
 from tomosaxs.errors import InputError, StepError
 from tomosaxs.plan import Node, Pass
+from tomosaxs.runner.between import take_memory
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.journal import Earlier, Journal, Range, boot, forget_identity, identity, journal_key, new_identity
 from tomosaxs.runner.told import add_told
+from tomosaxs.store import Store
 
 SCRATCH = ".parts"
 """Folder among the files of a saving step for what it needs until all of them are whole; removed then."""
@@ -42,15 +44,17 @@ def _left_over(context: Context, wholes: list[Node]) -> list[int]:
     return [
         number
         for number, node in enumerate(wholes)
-        if node.store is not None
+        if isinstance(node.store, Store)
         and identity(node.store.file.parent)
         and node.store.holds(node.dataset.shape, node.dataset.dtype)
     ]
 
 
 def _allocate(context: Context, one: Pass, node: Node) -> None:
+    if node.store is None or (not node.store.lasting and take_memory(context, node)):
+        return
     store = node.store
-    if store is None or context.comm.rank != 0:
+    if not isinstance(store, Store) or context.comm.rank != 0:
         return
     forget_identity(store.file.parent)
     try:
@@ -62,12 +66,13 @@ def _allocate(context: Context, one: Pass, node: Node) -> None:
 
 def _missing(context: Context, one: Pass, wholes: list[Node], journal: Journal, boots: list[str]) -> list[list[int]]:
     """Return what is not made yet; begin a new journal where the one that is there speaks of other files."""
-    folders = {f"data {node.key}": node.store.file.parent for node in wholes if node.store is not None}
+    folders = {f"data {node.key}": node.store.file.parent for node in wholes if isinstance(node.store, Store)}
+    lasting = len(folders) == len(wholes)  # what was in memory is gone, and is made again
     savers = [step for step in one.steps if not step.outputs]
     homes = [context.home(step.key) for step in savers]
     folders.update({f"files {step.key}": home for step, home in zip(savers, homes, strict=True)})
     earlier = None
-    if context.resume and all(step.spec.restartable for step in savers):
+    if context.resume and lasting and all(step.spec.restartable for step in savers):
         earlier = journal.earlier({name: identity(folder) for name, folder in folders.items()}, boots)
     for home in homes:
         (home / "done.json").unlink(missing_ok=True)
@@ -94,7 +99,7 @@ def take_told(context: Context, earlier: Earlier) -> None:
 
 def told_before(context: Context, one: Pass) -> None:
     """Take over what the steps of a section said in the earlier run that finished it."""
-    folders = {f"data {node.key}": node.store.file.parent for node in one.stores if node.store is not None}
+    folders = {f"data {node.key}": node.store.file.parent for node in one.stores if isinstance(node.store, Store)}
     journal = Journal(context.home(journal_key(one)) / "journal")
     earlier = journal.earlier({name: identity(folder) for name, folder in folders.items()}, [boot()])
     if earlier is not None and not earlier.missing(one.count):

@@ -23,6 +23,7 @@ from tomosaxs.runner.bytes_moved import bytes_line, count_result, gather_bytes
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.folder import RESULT, move_side_files, shown
 from tomosaxs.runner.typed import typed_command
+from tomosaxs.store import Store
 
 LOW_CONFIDENCE = 0.5
 """Below it a value is not to be used unseen."""
@@ -75,9 +76,10 @@ class RunRecord:
             bytes_moved=moved,
         )
         for node in plan.saved:
-            if node.store is not None:
+            if isinstance(node.store, Store):
                 made_by = node.made_by.checked.entry.label if node.made_by is not None else ""
                 sigma = node.uncertainty.store if node.uncertainty is not None else None
+                sigma = sigma if isinstance(sigma, Store) else None
                 result.datasets.append(SavedDataset(node.saved_as, node.dataset, node.store, node.key, made_by, sigma))
         for steps in _by_number(plan.steps):
             labels = {step.label for step in steps}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -34,8 +33,8 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
             if equal[node.key]:  # two steps that do the same to the same data
                 home = home.with_name(f"{home.name}-{equal[node.key]}")
             equal[node.key] += 1
-            node.store = Store(home / "data.h5", internal)
-            finished = node.store.finished() if resume else None
+            store = node.store = Store(home / "data.h5", internal)
+            finished = store.finished() if resume else None
             if finished is not None:
                 node.store = finished
                 ready.add(node)
@@ -44,7 +43,7 @@ def place_stores(context: Context, resume: bool) -> set[Node]:
                 ready.add(node)
     for node in stacks:
         for slot, part in node.parts.items():  # they are there together, or made together
-            part.store = replace(node.store, slot=slot) if node.store is not None else None
+            part.store = node.store.part(slot) if node.store is not None else None
             if node in ready:
                 ready.add(part)
     return ready

@@ -20,6 +20,7 @@ from tomosaxs.plugin import Estimate
 from tomosaxs.registry import manager
 from tomosaxs.result import Result
 from tomosaxs.runner.begin import told_before
+from tomosaxs.runner.between import give_back, keep_in_memory
 from tomosaxs.runner.checksums import Checksums, Extent, InputChanged
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
@@ -33,6 +34,7 @@ from tomosaxs.runner.folder import (
     prepare,
     remove_work,
 )
+from tomosaxs.runner.journal import identity
 from tomosaxs.runner.progress import Heartbeat
 from tomosaxs.runner.record import RunRecord, farewell, saving_steps
 from tomosaxs.runner.resume import known_estimate, passes_to_run, place_stores
@@ -87,6 +89,7 @@ class Run:
                 remove_work(self.folder)  # while the lock is held: the next run may begin at once
             self.comm.barrier()
         finally:
+            give_back(self.context, ())
             self.sums.ended.set()
             self.lock.free()
         return result
@@ -218,9 +221,10 @@ class Run:
             self.log(message)
         context.messages.extend(plan.warnings)
         context.remarked.extend(plan.remarks)
+        keep_in_memory(context, chosen, set(found["begun"]))
         context.hooks.before_run(plan=plan, output=self.folder)
         self.sums.start(self.comm.rank == 0)
-        for one in chosen:
+        for place, one in enumerate(chosen, start=1):
             if one.estimator is not None:
                 estimate = run_estimate(context, one)
                 if one.estimator.choice:
@@ -236,6 +240,7 @@ class Run:
                 self._refine()
             else:
                 run_section(context, one)
+            give_back(context, chosen[place:])
         if self.comm.rank == 0 and self.resume:
             for one in plan.passes:
                 if one not in chosen and one.estimator is None:
@@ -261,8 +266,9 @@ class Run:
             "stores": {
                 str(node.number): [str(node.store.file), node.store.internal]
                 for node in self.plan.nodes
-                if node.store is not None
+                if isinstance(node.store, Store)
             },
+            "begun": _begun(self.plan) if self.resume else [],
             "estimates": estimates,
             "passes": [one.number for one in left],
         }
@@ -288,8 +294,15 @@ class Run:
                 self.log(f"picture: {self.folder / name}.png")
 
 
+def _begun(plan: Plan) -> list[int]:
+    """Return the nodes whose file an earlier run has begun to write."""
+    files = {node.number: node.store for node in plan.nodes if isinstance(node.store, Store)}
+    return [number for number, store in files.items() if identity(store.file.parent)]
+
+
 def _disk(plan: Plan, ready: set[Node]) -> int:
     """Return the bytes still to be written: the largest saved dataset becomes the result, others are copied."""
-    stored = sum(node.dataset.nbytes for one in plan.passes for node in one.stores if node not in ready)
+    new = [node for one in plan.passes for node in one.stores if node not in ready and node.on_disk]
+    stored = sum(node.dataset.nbytes for node in new)
     saved = [part.nbytes for node in plan.saved for part in [node.dataset] * (2 if node.dataset.uncertainty else 1)]
     return stored + sum(saved) - max(saved, default=0)
