@@ -125,9 +125,7 @@ def main() -> None:
                     found = through_the_runner(given.scan, given.axis, given.block, given.algorithm, folder / "run")
                 ended = now()
                 if number:  # the first round compiles
-                    taken[label].append(
-                        {**found, "whole": ended[0] - wall, "processor of whole": ended[1] - processor}
-                    )
+                    taken[label].append({**found, "whole": ended[0] - wall, "processor of whole": ended[1] - processor})
         with h5py.File(folder / "volume.h5") as one, h5py.File(folder / "run" / "result.nxs") as two:
             other = two["entry/reconstruct/data"][()]
             print("largest difference / mean:", float(np.abs(one["volume"][()] - other).max() / np.abs(other).mean()))
