@@ -1,11 +1,13 @@
 """A plugin folder of one file: goes wrong at a chosen moment on a chosen rank, as ``FAULT`` says.
 
 ``FAULT=WHAT@RANK:EVENT:COUNT``: WHAT happens on rank RANK at the COUNT-th EVENT, which is ``before_step``,
-``after_step``, or the name of a function that the runner calls (``replace``, ``rmtree``, ``fsync``).
+``after_step``, the name of a function that the runner calls (``replace``, ``rmtree``, ``fsync``), ``result``, when
+result.nxs gets its name, or ``clear``, when the work folder is removed after success.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import shutil
@@ -28,6 +30,8 @@ def _happen() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif _WHAT == "abort":
         os.abort()
+    elif _WHAT == "segfault":
+        ctypes.string_at(0)
     elif _WHAT == "leave":
         os._exit(3)
     elif _WHAT == "raise":
@@ -59,6 +63,10 @@ def _watched(module: object, name: str) -> None:
 
     def call(*args: object, **options: object) -> object:
         _event(name)
+        if name == "replace" and str(args[1]).endswith("result.nxs"):
+            _event("result")
+        if name == "rmtree" and str(args[0]).endswith(".work"):
+            _event("clear")
         return real(*args, **options)
 
     setattr(module, name, call)
@@ -70,10 +78,10 @@ def before_run(plan: object, output: object) -> None:
     lines = maps.read_text(errors="replace").splitlines() if maps.exists() else []
     shared = {line[line.index("/dev/shm/") :] for line in lines if "/dev/shm/" in line and "(deleted)" not in line}
     (_HERE / f"shared-{os.getpid()}").write_text("\n".join(sorted(shared)))
-    if _EVENT in ("replace", "fsync"):
-        _watched(os, _EVENT)
-    elif _EVENT == "rmtree":
-        _watched(shutil, _EVENT)
+    if _EVENT in ("replace", "fsync", "result"):
+        _watched(os, "replace" if _EVENT == "result" else _EVENT)
+    elif _EVENT in ("rmtree", "clear"):
+        _watched(shutil, "rmtree")
 
 
 @hookimpl

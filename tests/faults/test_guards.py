@@ -103,6 +103,12 @@ def test_the_place_is_found_in_a_dump(tmp_path: Path) -> None:
     assert where_it_hangs(dump, Path("/package/tomosaxs")) == "/home/own.py:31 in inner"
     dump.write_text(dump.read_text().split("Current")[0])
     assert where_it_hangs(dump, Path("/package/tomosaxs")) == "/site/reader.py:5 in read"
+    dump.write_text(
+        "Fatal Python error: Segmentation fault\n\nCurrent thread 0x0003 (most recent call first):\n"
+        '  File "/home/hooks/mine.py", line 4 in before_step\n  File "/site-packages/pluggy/c.py", line 9 in call\n'
+        '  File "/package/tomosaxs/runner/call.py", line 3 in call\n'
+    )
+    assert where_it_hangs(dump, Path("/package/tomosaxs")) == "/home/hooks/mine.py:4 in before_step"
     dump.write_text("")
     assert where_it_hangs(dump, Path("/package/tomosaxs")) == ""
 

@@ -8,11 +8,11 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from faults_help import Bench
+from faults_help import Bench, digest
 
 EVENTS = {0: 60, 1: 60, 2: 34, 3: 24}
 """Of steps and blocks of one rank in an undisturbed run, about: a few of the moments lie behind the end."""
-LATE = {"replace": 40, "rmtree": 4}
+LATE = {"replace": 40, "rmtree": 3}
 """Renaming and removing, by the first rank: marks of finished stores, the result, the clean-up."""
 
 
@@ -33,7 +33,7 @@ def play(made: Bench, seed: int, finish_with_ranks: bool) -> None:
     while True:
         ranks = dice.choice([0, 2, 2, 3])
         place = moment(dice, ranks, resume)
-        what = dice.choice(["kill", "kill", "kill", "abort", "leave", "raise", "SIGTERM", "SIGINT"])
+        what = dice.choice(["kill", "kill", "kill", "abort", "segfault", "leave", "raise", "SIGTERM", "SIGINT"])
         if what.startswith("SIG") and not place.split(":")[1].endswith("step"):
             what = "kill"
         hit(made, what, place, ranks, resume)
@@ -57,6 +57,9 @@ def hit(made: Bench, what: str, place: str, ranks: int, resume: bool) -> None:
         assert done.status == 0, done.text
         return
     said = done.lines("tomosaxs: ")
+    if "done in" in done.text:  # the result is there; what followed were removals
+        assert digest(made.out / "result.nxs") != made.result
+        return
     assert len(said) == 1, done.text
     if what.startswith("SIG"):
         assert done.status == 130 or (ranks and what == "SIGTERM"), done.text
@@ -67,6 +70,26 @@ def hit(made: Bench, what: str, place: str, ranks: int, resume: bool) -> None:
         assert f"rank {rank} of {max(ranks, 1)}" in said[0]
     else:
         assert re.search(rf"rank {rank} of {max(ranks, 1)} \(pid \d+\) .* during ", said[0]), done.text
+
+
+def test_killed_while_the_result_is_renamed_and_while_the_rest_is_removed(bench: Callable[..., Bench]) -> None:
+    """First the older result stays, then the new one is there: never half of one."""
+    made = bench()
+    hit(made, "kill", "0:result:1", 0, False)
+    assert digest(made.out / "result.nxs") == made.result
+    hit(made, "kill", "0:clear:1", 0, True)
+    assert made.moment() > 0
+    assert digest(made.out / "result.nxs") != made.result
+    made.finish()
+
+
+def test_a_fault_in_compiled_code_is_told_with_its_place(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    hit(made, "segfault", "1:before_step:9", 2, False)
+    [said] = (made.out / "run.log").read_text().splitlines()[-1:]
+    assert "killed by signal 11 during" in said
+    assert "(a fault in compiled code); all ranks were ended. It was at " in said
+    assert "hooks/fault_hook.py:" in said.rpartition("It was at ")[2]
 
 
 @pytest.mark.parametrize("seed", [3, 8, 12])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import tomosaxs
 from tomosaxs import InputError, StepError
 from tomosaxs.result import Result
 from tomosaxs.runner.checksums import Checksums
+from tomosaxs.runner.folder import SIDE_KEY, move_side_files, side_files
 
 PLUGINS = """
 from pathlib import Path
@@ -188,3 +191,42 @@ def test_checksums_of_all_or_of_samples(tmp_path: Path) -> None:
     assert sampled != told(content + b"0", "sampled")
     assert sampled != told(b"1" + content[1:], "sampled")
     assert sampled != told(content[:-1] + b"1", "sampled")
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_files_are_moved_by_the_next_run_where_the_first_is_killed(
+    call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever call is the last one: all new files are there in the end, no old one, and what others laid there."""
+    made, target = tmp_path / "made", tmp_path / "target"
+    made.mkdir()
+    target.mkdir()
+    for name in ("a", "b", "c"):
+        (made / name).write_text(f"new {name}")
+    for name in ("b", "old", "foreign"):
+        (target / name).write_text("before")
+    (target / SIDE_KEY).write_text("earlier\nb\nold")
+    calls = 0
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def action(*given: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > call:
+                raise KeyboardInterrupt
+            return real(*given, **options)
+
+        return action
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((os, "replace"), (os, "unlink"), (os, "rmdir"), (Path, "write_text"), (Path, "unlink")):
+            patch.setattr(owner, name, counted(getattr(owner, name)))
+        with suppress(KeyboardInterrupt):
+            move_side_files(made, target, "key")
+    if made.exists():
+        move_side_files(made, target, "key")
+    assert {path.name: path.read_text() for path in target.iterdir() if path.name != SIDE_KEY} == {
+        "a": "new a", "b": "new b", "c": "new c", "foreign": "before",
+    }  # fmt: skip
+    assert side_files(target) == ("key", ["a", "b", "c"])
+    assert not made.exists()

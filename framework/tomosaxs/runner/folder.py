@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.nxs"
 TOLD = "told"
+_MOVING = ".moving"
 SPOILED = "spoiled"
 """File in the work folder: an input changed while these data were made of it, so that no run may use them."""
 SIDE_KEY = ".key"
@@ -133,18 +134,40 @@ def side_files(place: Path) -> tuple[str, list[str]]:
 
 
 def move_side_files(made: Path, target: Path, key: str) -> None:
-    """Put a saving step's new files in place of its old ones; what others laid beside them stays."""
-    names = sorted(str(path.relative_to(made)) for path in made.rglob("*") if not path.is_dir())
+    """Put a saving step's new files in place of its old ones; what others laid beside them stays.
+
+    A run that is killed half way is finished by the next one, which finds what was to be moved in a list.
+    """
     target.mkdir(exist_ok=True)
-    _, old = side_files(target)
-    (target / SIDE_KEY).write_text("\n".join(["", *sorted({*old, *names})]))  # no key: not whole until all are there
-    for name in names:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(made / name, target / name)
-    for name in set(old) - set(names):
-        (target / name).unlink(missing_ok=True)
-    (target / SIDE_KEY).write_text("\n".join([key, *names]))
+    known, old = side_files(target)
+    names = _to_be_moved(made)
+    if names or known != key:  # else killed when all was moved
+        # no key: not whole until all are there
+        _write_whole(target / SIDE_KEY, "\n".join(["", *sorted({*old, *names})]))
+        for name in names:
+            if (made / name).exists():  # not moved by a run that was killed
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(made / name, target / name)
+        for name in set(old) - set(names):
+            (target / name).unlink(missing_ok=True)
+        _write_whole(target / SIDE_KEY, "\n".join([key, *names]))
     shutil.rmtree(made)
+
+
+def _to_be_moved(made: Path) -> list[str]:
+    listed = made / _MOVING
+    if not listed.is_file():
+        names = sorted(str(path.relative_to(made)) for path in made.rglob("*") if not path.is_dir())
+        names = [name for name in names if not name.startswith(_MOVING)]
+        _write_whole(listed, json.dumps(names))
+    found: list[str] = json.loads(listed.read_text())
+    return found
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)
 
 
 def clear_work(folder: Path) -> None:

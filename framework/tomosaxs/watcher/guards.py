@@ -132,13 +132,18 @@ def where_it_hangs(dump: Path, package: Path) -> str:
         inside = [number for number, (file, _) in enumerate(frames) if file.startswith(f"{package}/")]
         if not inside or not inside[0]:  # a thread of somebody else, or within the package itself
             continue
-        entry = frames[inside[0] - 1][0]  # what was called: the latest line in its file says most
+        called = [file for file, _ in reversed(frames[: inside[0]])]  # the nearest first, which is the plugin's or,
+        entry = next((file for file in called if not _is_library(file)), called[0])  # of a hook, what handed it on
         latest = next(line for file, line in frames if file == entry)
         if Path(entry).is_relative_to(_STANDARD) and "site-packages" not in entry:
             waits = _readable(latest)
         else:
             found = _readable(latest)
     return found or waits
+
+
+def _is_library(file: str) -> bool:
+    return Path(file).is_relative_to(_STANDARD) or "site-packages" in file
 
 
 def _readable(frame: str) -> str:

@@ -122,6 +122,9 @@ class _Watched(RankStatus):
         self.ends = [lifeline, request]
         self._places: IO[str] = (directory / f"where-{communicator.rank}.txt").open("w")
         faulthandler.register(_dump_signal(), file=self._places, all_threads=True, chain=False)
+        self._dies_loudly = not faulthandler.is_enabled()
+        if self._dies_loudly:  # at a fault in compiled code it writes down where that was
+            faulthandler.enable(self._places, all_threads=True)
         self._hears = _hear_signals(self._lifeline)
         threading.Thread(target=_listen, args=(asked, communicator), daemon=True, name="watcher").start()
         self._communicator = communicator
@@ -136,6 +139,8 @@ class _Watched(RankStatus):
         if self._file >= 0:
             self._communicator.waits = None
             faulthandler.unregister(_dump_signal())
+            if self._dies_loudly:
+                faulthandler.disable()
             self._places.close()
             if self._hears:
                 signal.set_wakeup_fd(-1)

@@ -172,7 +172,7 @@ class Watch:
                 others = "; all ranks were ended" if self.size > 1 else ""
                 self._say(
                     f"rank {rank} of {self.size} (pid {self.processes[rank]}) {cause_of(status)} during "
-                    f"{record.text}{hint_of(status, self.directory)}{others}"
+                    f"{record.text}{hint_of(status, self.directory)}{others}{self._place(rank, 'It was')}"
                 )
         self._set(GRACE_SECONDS)
 
@@ -202,13 +202,20 @@ class Watch:
 
     def _where(self, rank: int) -> str:
         """Return in which line of a plugin a rank is, as the C code of faulthandler tells."""
-        dump = self.directory / f"where-{rank}.txt"
         send(self.descriptors[rank], self.dump)
         time.sleep(_DUMP_SECONDS)
-        with suppress(OSError):
+        return self._place(rank, "It is")
+
+    def _place(self, rank: int, verb: str) -> str:
+        """Return what a rank has written down of its place, at our request or at a fault in compiled code."""
+        dump = self.directory / f"where-{rank}.txt"
+        try:
+            if not dump.stat().st_size:
+                return ""
             place = where_it_hangs(dump, Path(__file__).parents[1])
-            return f". It is at {place} (all threads: {dump})" if place else f" (its threads: {dump})"
-        return ""
+        except OSError:
+            return ""
+        return f". {verb} at {place} (all threads: {dump})" if place else f" (its threads: {dump})"
 
     def _say(self, text: str) -> None:
         message = f"tomosaxs: {text}\n"
