@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,7 @@ class Bench:
         while processes_with(mark) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not processes_with(mark), f"left behind: {processes_with(mark)}\n{done.text}"
+        done = replace(done, text=started.output.read_text())  # the watcher may tell after the end
         self.nothing_left()
         if digest(self.out / "result.nxs") != self.result:  # the older one is replaced by what is whole
             same(values(self.out), self.expected[0])

@@ -34,7 +34,7 @@ def play(made: Bench, seed: int, finish_with_ranks: bool) -> None:
         ranks = dice.choice([0, 2, 2, 3])
         place = moment(dice, ranks, resume)
         what = dice.choice(["kill", "kill", "kill", "abort", "segfault", "leave", "raise", "SIGTERM", "SIGINT"])
-        if what.startswith("SIG") and not place.split(":")[1].endswith("step"):
+        if (what.startswith("SIG") or what == "raise") and not place.split(":")[1].endswith("step"):
             what = "kill"
         hit(made, what, place, ranks, resume)
         if not made.moment() or dice.random() < 0.6:
