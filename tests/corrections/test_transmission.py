@@ -10,6 +10,7 @@ import pytest
 import tomosaxs
 from tomosaxs import InputError, Rows, Scan, Sinograms, plugin
 from tomosaxs.testing import Defects, ScanSettings, example_source, micro_ct_scan, run_plugin, smooth_phantom
+from tomosaxs_plugins.corrections import kernels
 from tomosaxs_plugins.corrections.dark_flat_correction import dark_flat_correction
 from tomosaxs_plugins.corrections.kernels import fill_dead, minus_logarithm, transmission
 from tomosaxs_plugins.corrections.minus_log import minus_log
@@ -175,3 +176,38 @@ def test_counts_and_a_forgotten_logarithm_are_warned_of(tmp_path) -> None:
     assert "put minus_log before it" in warning
     right = "  - plugin: dark_flat_correction\n  - plugin: minus_log\n  - plugin: reconstruct"
     assert not tomosaxs.plan(ORDER.format(path=scan, steps=right)).warnings
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "int32"])
+@pytest.mark.parametrize("row", [-1, 1])
+def test_healthy_slices_get_the_same_bits_as_others(dtype, row, monkeypatch):
+    """Compiled and by NumPy, with a slice that has a dead pixel, one with a hot one and one with NaN in its flat."""
+    pytest.importorskip("numba", reason="without it there is one way only")
+    rng = np.random.default_rng(7)
+    counts = rng.integers(90, 60000, (6, 31, 40)).astype(dtype)
+    dark = rng.normal(100, 3, (6, 1, 40)).astype(np.float32)
+    flats = rng.normal(30000, 500, (2, 6, 1, 40)).astype(np.float32)
+    share = np.linspace(0, 1, 31, dtype=np.float32)
+    weights = np.stack([1 - share, share])[:, None, :, None]
+    flats[:, 1, 0, 7] = dark[1, 0, 7]  # dead
+    flats[:, 2, 0, 9] = 1e7  # hot: the median is needed
+    flats[1, 3, 0, 5] = np.nan
+    if row == 1:
+        counts, dark, flats, weights = (
+            np.ascontiguousarray(x.swapaxes(-1, -2)) for x in (counts, dark, flats, weights)
+        )
+    asked = []
+    real = kernels._not_healthy
+
+    def noted(*given):
+        asked.extend(real(*given))
+        return asked
+
+    monkeypatch.setattr(kernels, "_not_healthy", noted)
+    made, dead = transmission(counts, dark, flats, weights, row)
+    assert asked == [1, 2, 3]
+    monkeypatch.setattr(kernels, "_not_healthy", lambda *given: range(6))
+    meant, expected = transmission(counts, dark, flats, weights, row)
+    assert made.tobytes() == meant.tobytes()
+    assert dead.tolist() == expected.tolist()
+    assert dead[1] == 31

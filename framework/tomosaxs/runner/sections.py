@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tomosaxs.blocks import read_block, write_block
@@ -191,8 +192,14 @@ def run_section(context: Context, one: Pass) -> None:
                 node.store.finish({"key": node.key, "name": node.name})
         for step in one.steps:
             if not step.outputs:
-                shutil.rmtree(context.home(step.key) / "files" / SCRATCH, ignore_errors=True)
+                files = context.home(step.key) / "files"
+                shutil.rmtree(files / SCRATCH, ignore_errors=True)
+                count_bytes("result_written", _size(files) * left // max(1, one.count))
                 (context.home(step.key) / "done.json").write_text("{}")
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _target(node: Node) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,15 @@ def transmission(
     """
     import numexpr  # when it is needed: plans are made without it
 
-    data = np.ascontiguousarray(counts, dtype=np.float32)
     dark = np.asarray(dark, dtype=np.float32)
     flats = np.asarray(flats, dtype=np.float32)
     weights = np.asarray(weights, dtype=np.float32)
-    row = row_axis % data.ndim - 1
-    out = np.empty_like(data)
-    dead = np.zeros(len(data), dtype=np.intp)
-    for number in range(len(data)):  # slice by slice: temporaries stay in cache
-        one, black = data[number], dark[min(number, len(dark) - 1)]
+    row = row_axis % counts.ndim - 1
+    out = np.empty(counts.shape, np.float32)
+    dead = np.zeros(len(counts), dtype=np.intp)
+    for number in _not_healthy(counts, dark, flats, weights, row, np.float32(dead_below), out):
+        one = np.ascontiguousarray(counts[number], dtype=np.float32)
+        black = dark[min(number, len(dark) - 1)]
         span = _interpolated(flats, weights, number) - black
         limit = np.float32(dead_below) * np.median(span, axis=row, keepdims=True).astype(np.float32)
         bad = ~(span > np.maximum(limit, np.float32(0)))
@@ -66,6 +67,33 @@ def transmission(
         else:
             numexpr.evaluate("(one - black) / span", out=out[number], casting="same_kind")
     return out, dead
+
+
+def _not_healthy(
+    counts: NDArray[Any], dark: Array, flats: Array, weights: Array, row: int, dead_below: np.float32, out: Array
+) -> list[int]:
+    """Do, in several threads, the slices that surely have no dead pixel; return the others."""
+    if counts.ndim != 3 or not len(flats) or importlib.util.find_spec("numba") is None:
+        return list(range(len(counts)))
+    from tomosaxs_plugins.corrections.healthy_rows import transmission_of_healthy
+    from tomosaxs_plugins.volume.parts import for_each
+
+    shape = counts.shape[1:]
+    data = counts if counts.dtype == np.uint16 else np.asarray(counts, dtype=np.float32)
+
+    def lines(values: NDArray[Any], number: int) -> NDArray[Any]:
+        """Return what belongs to a slice as (..., lines, columns), a line along the row of the detector."""
+        own = values[..., min(number, values.shape[-3] - 1), :, :]
+        return np.moveaxis(np.broadcast_to(own, (*own.shape[:-2], *shape)), row - 2, -1)
+
+    def healthy(number: int) -> bool:
+        room = np.empty(shape[row], np.float32)
+        one, target = np.moveaxis(data[number], row, -1), np.moveaxis(out[number], row, -1)
+        given = (lines(dark, number), lines(flats, number), lines(weights, number))
+        return bool(transmission_of_healthy(one, *given, dead_below, room, target))
+
+    done = for_each(healthy, list(range(len(data))))
+    return [number for number, whole in enumerate(done) if not whole]
 
 
 def fill_dead(values: NDArray[Any], bad: NDArray[np.bool_], row_axis: int) -> int:
