@@ -24,12 +24,13 @@ from tomosaxs_plugins.reconstruction.angles import angular_weights
 from tomosaxs_plugins.reconstruction.filters import filter_response, pad, padded_length
 from tomosaxs_plugins.reconstruction.grid import check_sinograms, inside_circle, mask_outside
 from tomosaxs_plugins.reconstruction.parallel import thread_count
-from tomosaxs_plugins.reconstruction.sheared import CHUNK, Half, add_lines, halves, resample, whole_chunks
+from tomosaxs_plugins.reconstruction.sheared import CHUNK, Half, add_lines, empty_sums, halves, resample
 
 OVERSAMPLING = 2
 """Samples per detector pixel of a filtered projection."""
 
 _VIEWS = 64  # views filtered at a time: their samples stay in the cache
+_TOGETHER = 1 << 16  # values filtered in one go: calls cost more than the cache gains where rows are short
 _ROWS = 64  # rows of a slice worked on by one thread at a time
 _STEPS = 32  # so many filters make up for the damping of steps between 0.7 and 1 pixel
 
@@ -204,7 +205,7 @@ def _slice(sinogram: NDArray[np.float32], plan: _Plan, centre: float, padding: s
     result: NDArray[np.float32] | None = None
     for half in plan.halves:
         rows, columns = ((left, right), (top, bottom)) if half.steep else ((top, bottom), (left, right))
-        total = np.zeros((rows[1] - rows[0], whole_chunks(columns[1] - columns[0])), dtype=np.float32)
+        total = empty_sums(rows[1] - rows[0], columns[1] - columns[0])
         _add_half(total, sinogram, plan, half, (rows, columns), centre, padding, each)
         seen = total[:, : columns[1] - columns[0]]
         seen = seen.T if half.steep else seen
@@ -231,6 +232,7 @@ def _add_half(
     lines = np.zeros((min(len(half.members), _VIEWS), OVERSAMPLING, stride), dtype=np.float32)
     origin = OVERSAMPLING * (centre - plan.first)
     limits = plan.limits[half.steep]
+    few = min(_VIEWS, max(8, _TOGETHER // plan.length))
     for begin in range(0, len(half.members), _VIEWS):
         chosen = slice(begin, min(len(half.members), begin + _VIEWS))
         some = lines[: chosen.stop - begin]
@@ -243,7 +245,7 @@ def _add_half(
         def add(band: tuple[int, int], chosen: slice = chosen, some: Any = some) -> None:
             add_lines(total, some, half.slope[chosen], first, middle, (rows[0], columns[0]), limits, *band)
 
-        each(prepare, [slice(at, min(len(some), at + 8)) for at in range(0, len(some), 8)])
+        each(prepare, [slice(at, min(len(some), at + few)) for at in range(0, len(some), few)])
         each(add, [(at, min(len(total), at + _ROWS)) for at in range(0, len(total), _ROWS)])
 
 

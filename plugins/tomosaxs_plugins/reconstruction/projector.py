@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs_plugins.reconstruction.forward import from_detector, sum_rows, to_detector, with_margins
-from tomosaxs_plugins.reconstruction.sheared import CHUNK, Half, add_lines, halves, whole_chunks
+from tomosaxs_plugins.reconstruction.sheared import CHUNK, Half, add_lines, empty_sums, halves
 
 Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
 """Call a function on every item, perhaps on several threads, and wait for all."""
@@ -120,7 +120,7 @@ class Projector:
         size = self.size
         result = np.zeros((size, size), dtype=np.float32)
         for half, (first, stride) in zip(self._halves, self._spans, strict=True):
-            total = np.zeros((size, whole_chunks(size)), dtype=np.float32)
+            total = empty_sums(size, size)
             for begin in range(0, len(half.members), _VIEWS):
                 some = slice(begin, min(begin + _VIEWS, len(half.members)))
                 lines = np.empty((some.stop - begin, 1, stride), dtype=np.float32)

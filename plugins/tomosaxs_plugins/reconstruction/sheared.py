@@ -89,6 +89,14 @@ def whole_chunks(columns: int) -> int:
     return -(-columns // CHUNK) * CHUNK
 
 
+def empty_sums(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return sums of nothing yet, in whole chunks, of which no vector lies across two lines of the cache."""
+    wide = whole_chunks(columns)
+    raw = np.zeros(rows * wide + 16, dtype=np.float32)
+    skip = (-raw.ctypes.data % 64) // 4
+    return raw[skip : skip + rows * wide].reshape(rows, wide)
+
+
 @partial(compiled, nogil=True, error_model="numpy")
 def resample(samples: Any, origin: float, step: Any, reach: Any, first: int, lines: Any) -> None:
     """Resample projections to steps of a pixel along a row, with quadratic B-splines.
