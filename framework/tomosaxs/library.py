@@ -17,7 +17,7 @@ from tomosaxs.runner.context import Log, console
 from tomosaxs.runner.folder import is_input_folder
 from tomosaxs.runner.run import Run
 from tomosaxs.shared_memory import shared_room
-from tomosaxs.threads import usable_cores
+from tomosaxs.threads import planned_for, usable_cores
 
 T = TypeVar("T")
 MOST_SHARE = 0.9
@@ -85,6 +85,8 @@ def plan(
     settings: Sequence[str] = (),
     roots: Sequence[str] = (),
     ranks: int | None = None,
+    nodes: int | None = None,
+    threads: int | None = None,
     memory: float | None = None,
     block: int | None = None,
     intermediates: Intermediates = "auto",
@@ -95,8 +97,12 @@ def plan(
     ----------
     ranks : int, optional
         Ranks to plan for; default those that run now.
+    nodes : int, optional
+        Nodes that these ranks are spread over; default as few as this machine's cores allow.
+    threads : int, optional
+        Threads of a rank; default its share of this machine's cores.
     memory : float, optional
-        Bytes that blocks may take on one node; default half of what is free.
+        Bytes that the ranks of one node may take for data; default half of what is free on this machine.
     block : int, optional
         Slices a block; default from the memory.
     intermediates : {"auto", "memory", "file"}
@@ -108,7 +114,20 @@ def plan(
         With all faults at once.
     """
     checked = check(process_list, inputs=inputs, settings=settings, roots=roots)
-    return _plan(checked, ranks, memory, block, _thread_count(), intermediates)
+    wanted = ranks or nodes or world().size
+    if nodes is not None and nodes > wanted:
+        raise InputError(f"{wanted} rank{'s' if wanted > 1 else ''} cannot be spread over {nodes} nodes")
+    cores = os.cpu_count() or 1
+    node_ranks = -(-wanted // (nodes or max(1, -(-wanted // cores))))
+    if ranks is None and nodes is None:
+        node_ranks = world().node_size
+    each = threads or (_thread_count() if wanted == world().size else max(1, len(usable_cores()) // node_ranks))
+    free = available_memory()
+    allowed, most = (memory, 0.0) if memory is not None else (free * SHARE, free * MOST_SHARE)
+    room = shared_room() if memory is None else memory  # of another machine nothing else is known
+    options = Options(wanted, node_ranks, allowed, block, each, most, intermediates, room)
+    with planned_for(each):
+        return build_plan(checked, options)
 
 
 def _thread_count() -> int:
@@ -174,7 +193,7 @@ def run(
         Receives every line of the log; default standard error.
     checksums : {"auto", "full", "sampled"}
         Of the inputs, sha256: of all bytes, or of the size and of samples spread over the file. ``auto``: all bytes of
-        files up to 1 GiB, of larger ones samples.
+        files up to 64 MiB, of larger ones samples.
     stall : float, optional
         Seconds without any sign of progress after which all ranks are ended, 0: never. Default: never, and one process
         on its own, a notebook for instance, is not watched at all.

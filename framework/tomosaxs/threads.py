@@ -6,8 +6,10 @@ imports none of them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _VARIABLES = (
@@ -90,6 +92,20 @@ def limit_threads(ranks_on_node: int) -> int:
     for name in _VARIABLES:
         os.environ.setdefault(name, str(count))
     return count
+
+
+@contextlib.contextmanager
+def planned_for(count: int) -> Iterator[None]:
+    """Let everything that asks how many threads a rank has see another number, to plan for another machine."""
+    before = os.environ.get("NUMBA_NUM_THREADS")
+    os.environ["NUMBA_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NUMBA_NUM_THREADS"]
+        else:
+            os.environ["NUMBA_NUM_THREADS"] = before
 
 
 def too_late() -> list[str]:

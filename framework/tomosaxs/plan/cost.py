@@ -10,6 +10,7 @@ from tomosaxs.plan.memory import node_need, size_blocks, too_small
 from tomosaxs.plan.model import Options, Pass, Plan
 from tomosaxs.plan.work import FINISH, START, WRITE, PassWork, work_of
 from tomosaxs.rates import Rates
+from tomosaxs.threads import planned_for
 
 EXPOSED = "exposed"
 """Rate: the part of the seconds of reading and writing that computing does not hide."""
@@ -162,10 +163,11 @@ def recommended(plan: Plan, rates: Rates) -> tuple[Options, float]:
     ranks = 1
     while ranks <= cores:
         each = replace(options, ranks=nodes * ranks, node_ranks=ranks, threads=max(1, cores // ranks), nodes=())
-        if not too_small(plan.passes, each):
-            for one in plan.passes:
-                size_blocks(one, each)
-            found.append((each, time_of_passes(plan.passes, each, rates).seconds))
+        with planned_for(each.threads):
+            if not too_small(plan.passes, each):
+                for one in plan.passes:
+                    size_blocks(one, each)
+                found.append((each, time_of_passes(plan.passes, each, rates).seconds))
         ranks = ranks * 2 if ranks * 2 <= cores or ranks == cores else cores
     for one, (block, memory, threads) in zip(plan.passes, sizes, strict=True):
         one.block, one.memory, one.threads = block, memory, threads

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from tomosaxs.plan.cost import time_of
 from tomosaxs.plan.memory import step_bytes
 from tomosaxs.plan.model import Node, Pass, Plan, PlannedStep
+from tomosaxs.plan.times import pass_line, total_lines
+from tomosaxs.rates import Rates, load_rates
+from tomosaxs.threads import planned_for
+from tomosaxs.units import size_text as _size
 
 
-def describe(plan: Plan) -> str:
-    """Return the plan as text for ``tomosaxs plan`` and the log."""
+def describe(plan: Plan, rates: Rates | None = None) -> str:
+    """Return the plan as text for ``tomosaxs plan`` and the report, with times at this machine's rates or others."""
+    with planned_for(plan.options.threads):
+        return _described(plan, load_rates() if rates is None else rates)
+
+
+def _described(plan: Plan, rates: Rates) -> str:
+    found = time_of(plan, rates)
     lines = [plan.checked.process_list.title or "Process list", ""]
     for each in plan.inputs:
         dataset = each.source.dataset
@@ -15,8 +26,9 @@ def describe(plan: Plan) -> str:
         lines.append(f"  {_axes(dataset.names, dataset.shape)} {dataset.dtype}, {_size(dataset.nbytes)}")
         lines.extend(f"  {message}" for message in each.source.messages)
     for one in plan.passes:
-        lines.extend(["", *_pass(plan, one)])
-    lines.extend(["", *_totals(plan)])
+        foretold = found.of(one.number)
+        lines.extend(["", *_pass(plan, one), *([pass_line(foretold)] if foretold is not None else [])])
+    lines.extend(["", *total_lines(plan, found, rates), *_rest(plan)])
     return "\n".join(lines)
 
 
@@ -83,13 +95,9 @@ def _name(node: Node) -> str:
     return f"{kind} {whole.name}{part}"
 
 
-def _totals(plan: Plan) -> list[str]:
-    peak = max((one.memory for one in plan.passes), default=0.0)
+def _rest(plan: Plan) -> list[str]:
     saved = ", ".join(node.saved_as for node in plan.saved) or "no dataset, only values"
     return [
-        f"memory: about {_size(peak)} a rank for blocks, {_size(peak * plan.ranks)} in all "
-        f"(of {_size(plan.memory)} allowed), plus some 0.2 GB a rank for the libraries",
-        f"disk:   {_size(plan.disk)} written, {_size(plan.disk / plan.ranks)} a rank",
         f"result: {saved}",
         *(f"note:   {message}" for message in [*plan.warnings, *plan.remarks]),
     ]
@@ -97,11 +105,3 @@ def _totals(plan: Plan) -> list[str]:
 
 def _axes(names: tuple[str, ...], shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(f"{name} {size}" for name, size in zip(names, shape, strict=True)) + ")"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -22,6 +22,7 @@ from tomosaxs.result import InputRecord, Result, SavedDataset, StepRecord
 from tomosaxs.runner.bytes_moved import bytes_line, count_result, gather_bytes
 from tomosaxs.runner.context import Context, Log, where_in
 from tomosaxs.runner.folder import RESULT, move_side_files, shown
+from tomosaxs.runner.foretold import before_passes, compared, foretell, keep
 from tomosaxs.runner.typed import typed_command
 from tomosaxs.store import Store
 
@@ -46,12 +47,17 @@ class RunRecord:
 
     def __init__(self, context: Context, started: datetime.datetime, clock: float, threads: int) -> None:
         self.context, self.started, self.clock, self.threads = context, started, clock, threads
+        self.meters: list[dict[str, Any]] = []
+        self.peak = 0
 
     def collect(self) -> Result:
         """Bring together what all ranks know; collective."""
         plan, context = self.context.plan, self.context
         seconds = self.context.comm.gather(dict(context.seconds)) or [dict(context.seconds)]
         peaks = self.context.comm.gather(peak_memory()) or [0]
+        self.context.meter.end()
+        self.meters = self.context.comm.gather(self.context.meter.plain()) or []
+        self.peak = int(sum(peaks))
         moved = gather_bytes(self.context.comm, context.bytes_before)
         self._gather_notes()
         listing = plan.checked.process_list
@@ -181,11 +187,23 @@ class RunRecord:
         _check_files(files)
         count_result(result, files)
         extra = sections_of(self.context.hooks.report, self.context.plan, result)
-        write_report(result, parts / "report.html", plan_text=describe(self.context.plan), extra=extra)
+        text = f"{describe(self.context.plan)}\n\n{self._compared()}"
+        write_report(result, parts / "report.html", plan_text=text, extra=extra)
         self._move_side_outputs(result)
         for path in sorted({*files, parts / "report.html"}, key=lambda path: path.name == RESULT):
             os.replace(path, self.context.folder / path.name)
         self.context.hooks.after_run(plan=self.context.plan, output=self.context.folder)
+        fault = keep(self.context.plan, self.meters, self.context.meter, self._start())
+        if fault:
+            self.context.log(fault)
+
+    def _start(self) -> float:
+        return before_passes(self.context.meter, self.clock)
+
+    def _compared(self) -> str:
+        """Return what was foretold beside what was measured."""
+        plan = self.context.plan
+        return compared(plan, foretell(plan), self.meters, self._start(), self.peak)
 
     def _move_side_outputs(self, result: Result) -> None:
         """Files of saving steps: from the work folder to a folder named after the step."""

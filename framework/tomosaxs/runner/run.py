@@ -198,7 +198,7 @@ class Run:
                     "give the step another name or choose another folder with -o"
                 )
         ready = place_stores(self.context, self.resume)
-        need, free = _disk(self.plan, ready), shutil.disk_usage(self.folder).free
+        need, free = _disk(self.plan, ready), shutil.disk_usage(self.folder).free + _taken(self.plan, ready)
         if need > free:
             raise InputError(f"{self.folder}: the run writes {need / 1e9:.3g} GB and {free / 1e9:.3g} GB are free")
 
@@ -225,6 +225,7 @@ class Run:
         context.hooks.before_run(plan=plan, output=self.folder)
         self.sums.start(self.comm.rank == 0)
         for place, one in enumerate(chosen, start=1):
+            context.meter.begin(one.number)
             if one.estimator is not None:
                 estimate = run_estimate(context, one)
                 if one.estimator.choice:
@@ -306,3 +307,10 @@ def _disk(plan: Plan, ready: set[Node]) -> int:
     stored = sum(node.dataset.nbytes for node in new)
     saved = [part.nbytes for node in plan.saved for part in [node.dataset] * (2 if node.dataset.uncertainty else 1)]
     return stored + sum(saved) - max(saved, default=0)
+
+
+def _taken(plan: Plan, ready: set[Node]) -> int:
+    """Return the bytes on the disk that an earlier run took for what is now written again, or written to its end."""
+    stores = [node.store for one in plan.passes for node in one.stores if node not in ready]
+    files = {store.file for store in stores if isinstance(store, Store)}
+    return sum(file.stat().st_blocks * 512 for file in files if file.is_file())

@@ -28,9 +28,10 @@ from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.iteration_options import axes_of_rows, refuse_options, same_axis, tell_course
 from tomosaxs_plugins.reconstruction.iterative import ITERATIONS, History
+from tomosaxs_plugins.reconstruction.parallel import thread_count
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
-from tomosaxs_plugins.reconstruction.work import iteration_memory, reconstruction_work
+from tomosaxs_plugins.reconstruction.work import filtered_memory, iteration_memory, reconstruction_work
 
 Filter = Literal["ramp", "shepp-logan", "cosine", "hann", "hamming", "parzen"]
 
@@ -154,9 +155,9 @@ def _shape(data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] |
 
 def _memory(
     slices: int, data: Dataset, *, size: int | None, roi: dict[str, tuple[int, int]] | None, padding: str,
-    algorithm: str, initial: str, **rest: Any,
+    backend: str, algorithm: str, initial: str, exclude: Any, **rest: Any,
 ) -> float:  # fmt: skip
-    """What goes in and comes out, and what every thread works in."""
+    """Copies of what goes in and comes out, and what every thread works in; for other libraries, one of both."""
     width, angles = columns_of(data).size, data.axis("rotation_angle").size
     count = size or width
     top, bottom, left, right = region_of(roi, count) or (0, count, 0, count)
@@ -167,7 +168,11 @@ def _memory(
     if algorithm in ITERATIONS:
         volumes = (area < count * count) + (initial == "fbp")  # whole slices, and those to begin with
         return whole + slices * 4.0 * volumes * count**2 + iteration_memory(wide or width, angles, count)
-    return whole + 64.0 * area + 12000.0 * (width + wide)
+    if backend not in ("tomosaxs", "auto"):
+        return whole + 64.0 * area + 12000.0 * (width + wide)
+    changed = width if exclude is None else 2 * width
+    copied = slices * 4.0 * angles * ((changed if wide or copies or exclude is not None else 0) + wide + copies)
+    return copied + filtered_memory(wide or width, count, slices, algorithm, thread_count())
 
 
 def _cost(
