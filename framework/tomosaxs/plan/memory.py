@@ -230,7 +230,7 @@ def _wanted(one: Pass, options: Options, share: int) -> int:
     slope = max(1.0, (pass_bytes(one, share) - pass_bytes(one, 0)) / share)
     fits = _fitting(one, share, budget)
     useful = _fitting(one, share, pass_bytes(one, 0) + CACHE_FRIENDLY)
-    wanted = max(LANES, _OF_A_THREAD * options.threads, useful) // LANES * LANES
+    wanted = share if useful == share else max(LANES, _OF_A_THREAD * options.threads, useful) // LANES * LANES
     together = max(_decoded_together(one, node, share) for node in one.reads) if one.reads else 1
     if together > 1:  # a block decodes every chunk it touches: whole chunks, or as few parts of them as fit
         wanted = -(-wanted // together) * together
@@ -241,7 +241,8 @@ def _wanted(one: Pass, options: Options, share: int) -> int:
         each = sum(node_bytes(one, node) for node in step.taken)
         left = options.memory - one.held - one.count * each - options.node_ranks * pass_bytes(one, 0)
         wanted = min(wanted, int(left // max(1.0, options.node_ranks * (slope + each) + each)))
-    return wanted if wanted < LANES else wanted // LANES * LANES if together == 1 else wanted
+    lanes = LANES <= wanted < share and together == 1
+    return wanted // LANES * LANES if lanes else wanted
 
 
 def _fitting(one: Pass, share: int, budget: float) -> int:
