@@ -32,7 +32,7 @@ BACKENDS: tuple[BackendEntry, ...] = (
         "tomosaxs",
         "reconstruct",
         "tomosaxs_plugins.reconstruction.backends.own:backend",
-        "Our own filtered backprojection on the CPU.",
+        "Our own gridding, filtered backprojection and iterative methods on the CPU.",
         needs=("numba", "scipy"),
         install="pip install numba scipy",
     ),

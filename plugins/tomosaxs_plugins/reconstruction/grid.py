@@ -103,5 +103,9 @@ def mask_outside(
         inside = inside_circle(volume.shape[-1] if size is None else size, ratio)
         if region is not None:
             inside = inside[region[0] : region[1], region[2] : region[3]]
-        volume[:, ~inside] = 0.0
+        first = np.argmax(inside, axis=1)
+        behind = first + np.count_nonzero(inside, axis=1)  # a circle meets a row in one piece
+        for row, (begin, end) in enumerate(zip(first.tolist(), behind.tolist(), strict=True)):
+            volume[:, row, :begin] = 0.0
+            volume[:, row, end:] = 0.0
     return volume
