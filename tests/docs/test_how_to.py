@@ -92,6 +92,13 @@ def test_sweep(folder: Path) -> None:
     assert run_list(INPUT + CORRECTED + step, folder, "sweep") == {"volume": (3, 6, 48, 48)}
 
 
+def test_iterative_reconstruction(folder: Path) -> None:
+    for number, step in enumerate(texts("iterative-reconstruction.md", "yaml")):
+        quick = step.replace("iterations: 150", "iterations: 4") + "    save: true\n"
+        assert quick.count("iterations: 4") == 1
+        assert run_list(INPUT + CORRECTED + quick, folder, f"iterations_{number}") == {"reconstruct": (6, 48, 48)}
+
+
 def test_correct_projections(folder: Path) -> None:
     zingers, sinograms, across, air, by_file, by_numbers, tilt, obscured = texts("correct-projections.md", "yaml")
     (folder / "coefficients.txt").write_text("xcenter = 24\nycenter = 3\nfactor0 = 1.0\nfactor1 = 1e-5\n")
