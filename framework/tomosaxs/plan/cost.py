@@ -121,8 +121,10 @@ def _pass(
             called.add(step.rate)
             seconds += rates.seconds(FIRST + step.rate, 1.0, threads=1, ranks=options.node_ranks) or 0.0
         steps[step.label] = steps.get(step.label, 0.0) + seconds
-    read = sum(_moved(rates, name, size * part, options) for name, size in work.reads.items())
-    write = _moved(rates, WRITE, work.written * part, options)
+    # nodes share a file system: all of them together are not taken to read and write faster than one of them alone
+    moved = part * max(1, -(-options.ranks // options.node_ranks))
+    read = sum(_moved(rates, name, size * moved, options) for name, size in work.reads.items())
+    write = _moved(rates, WRITE, work.written * moved, options)
     compute = sum(steps.values())
     if one.estimator is not None:
         return PassTime(one.number, read, compute, write, read + compute + write, steps, work)

@@ -41,6 +41,10 @@ def total_lines(plan: Plan, found: PlanTime, rates: Rates) -> list[str]:
         + "".join(f"{seconds_text(one.seconds)} in pass {one.number}, " for one in found.passes)
         + f"{seconds_text(found.finish)} for result and report; {_trust(found, rates)}",
     ]
+    if nodes > 1:
+        lines.append(
+            "        (files are taken to be read and written no faster than one node does it: they share the disks)"
+        )
     if found.unknown:
         lines.append(f"        not measured yet, guessed by their bytes: {', '.join(found.unknown)}")
     lines.extend(_advice(plan, found, rates, nodes))
