@@ -46,8 +46,9 @@ def test_a_leak_is_ended_before_the_system_does(bench: Callable[..., Bench]) -> 
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rank that waits is not to blame, one that reads and writes goes on, and all that wait hang together."""
-    moved, clock = {10: 0, 11: 0}, [100.0]
+    moved, spent, clock = {10: 0, 11: 0}, {10: 0.0, 11: 0.0}, [100.0]
     monkeypatch.setattr("tomosaxs.watcher.guards.moved_bytes", moved.__getitem__)
+    monkeypatch.setattr("tomosaxs.watcher.guards.processor_seconds", spent.__getitem__)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     guard = StallGuard(10.0, everybody=True)
 
@@ -65,6 +66,9 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     moved[11] += 5 << 20
     assert look(11, "w3", "r4") == ""  # it writes a large file
     assert look(11, "w3", "r4").startswith("1: no sign of progress for 11 s (--stall 10")
+    spent[11] += 60.0
+    assert look(50, "w3", "r4") == ""  # it computes: many iterations of a large block
+    assert look(60, "w3", "r4").startswith("1: no sign of progress for 121 s")
     assert look(11, "w3", "w5") == ""
     assert look(11, "w3", "w5").startswith("0: all ranks have waited for each other for 10 s")
     assert StallGuard(10.0, everybody=False).look({0: 10}, {0: Status("w", 1, "")}) is None

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomosaxs.watcher.processes import memory_left, moved_bytes, own_memory
+from tomosaxs.watcher.processes import memory_left, moved_bytes, own_memory, processor_seconds
 from tomosaxs.watcher.status import RUNNING, WAITING, Status
 
 LOOK_SECONDS = 0.5  # between two looks at the memory
 _STALL_LOOKS = 5.0  # seconds between two looks at the progress, at most
 _SIGN_OF_LIFE = 1 << 20  # bytes read or written: more than the lines of a log
+_COMPUTES = 0.1  # of the time: less is waiting
+_PATIENCE = (
+    12.0  # times the limit for a rank that computes: hundreds of iterations are slow, not stuck
+)
 _BEYOND = 1.5
 _BESIDE = 1e9
 """A run is ended when its ranks hold more than `_BEYOND` times what was promised, and `_BESIDE` bytes."""
@@ -66,11 +70,21 @@ class MemoryGuard:
         return Verdict(worst, text)
 
 
+@dataclass(frozen=True)
+class _Sign:
+    """The last sign of progress of a rank, and what it had done by then."""
+
+    writes: int
+    moved: int
+    seconds: float
+    when: float
+
+
 class StallGuard:
     """Finds a rank that has made no progress for too long.
 
     A sign of progress is a new step or block, or that the process reads or writes data. A rank that waits for others is
-    not to blame, unless all do.
+    not to blame, unless all do. One that computes gets `_PATIENCE` times as long as one that does nothing.
 
     Parameters
     ----------
@@ -84,7 +98,7 @@ class StallGuard:
         self.seconds, self.everybody = seconds, everybody
         self.pause = min(_STALL_LOOKS, seconds / 5)
         self.next = time.monotonic() + self.pause
-        self.seen: dict[int, tuple[int, int, float]] = {}  # rank -> writes, bytes moved, when that was
+        self.seen: dict[int, _Sign] = {}
 
     def look(self, processes: Mapping[int, int], records: Mapping[int, Status]) -> Verdict | None:
         """Return what is wrong now."""
@@ -96,7 +110,8 @@ class StallGuard:
         states = {rank: records[rank].state for rank in processes}
         stuck = sorted(rank for rank in idle if states[rank] == RUNNING)
         if stuck:
-            return Verdict(stuck[0], f"no sign of progress for {now - self.seen[stuck[0]][2]:.0f} s{self._cure()}")
+            since = now - self.seen[stuck[0]].when
+            return Verdict(stuck[0], f"no sign of progress for {since:.0f} s{self._cure()}")
         waiting = [rank for rank, state in states.items() if state == WAITING]
         if self.everybody and waiting and idle.issuperset(waiting) and len(waiting) == len(states):
             return Verdict(waiting[0], f"all ranks have waited for each other for {self.seconds:g} s{self._cure()}")
@@ -104,16 +119,17 @@ class StallGuard:
 
     def _idle(self, rank: int, process: int, writes: int, now: float) -> bool:
         before = self.seen.get(rank)
-        if before is None or before[0] != writes:
-            self.seen[rank] = (writes, moved_bytes(process), now)
+        if before is None or before.writes != writes:
+            self.seen[rank] = _Sign(writes, moved_bytes(process), processor_seconds(process), now)
             return False
-        if now - before[2] < self.seconds:
+        since = now - before.when
+        if since < self.seconds:
             return False
-        moved = moved_bytes(process)
-        if moved - before[1] > _SIGN_OF_LIFE:
-            self.seen[rank] = (writes, moved, now)
+        moved, spent = moved_bytes(process), processor_seconds(process)
+        if moved - before.moved > _SIGN_OF_LIFE:
+            self.seen[rank] = _Sign(writes, moved, spent, now)
             return False
-        return True
+        return spent - before.seconds < _COMPUTES * since or since >= _PATIENCE * self.seconds
 
     def _cure(self) -> str:
         return f" (--stall {self.seconds:g} is the limit; --stall 0 waits for ever)"

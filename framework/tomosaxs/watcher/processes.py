@@ -128,6 +128,12 @@ def moved_bytes(process: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith(wanted))
 
 
+def processor_seconds(process: int) -> float:
+    """Return the processor time of all threads of a process so far; 0 when it is gone."""
+    fields = stat_of(process)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else 0.0
+
+
 def memory_left(process: int) -> tuple[float, str]:
     """Return the bytes that a process can still get, and of what: of the machine, or of its control group."""
     left, of = float("inf"), "this machine"
