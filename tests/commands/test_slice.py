@@ -12,7 +12,7 @@ from PIL import Image
 
 import tomosaxs
 from tomosaxs import InputError, ListError
-from tomosaxs.cli.slice_picture import slice_picture
+from tomosaxs.cli.slice_picture import slice_picture, thinned
 from tomosaxs.report.pictures import robust_limits, to_grey
 from tomosaxs.testing import ScanSettings, micro_ct_scan, smooth_phantom
 
@@ -72,8 +72,12 @@ def test_the_slice_is_that_of_the_run(folder: Path, call: Callable[..., Result],
 
 
 def test_a_scan_by_itself_gets_the_ordinary_steps(folder: Path, call: Callable[..., Result], tmp_path: Path) -> None:
-    call(folder / "scan.nxs", "--set", "axis.on_low_confidence=warn", "-o", tmp_path / "new" / "a.png")
-    np.testing.assert_array_equal(pixels(tmp_path / "new" / "a.png"), shown(np.load(folder / "volume.npy")[3]))
+    """And the axis of the row that is shown, as if there were no other."""
+    done = call(folder / "scan.nxs", "-o", tmp_path / "new" / "a.png")
+    crop = "tomo.crop.detector_y=[3, 4]"
+    alone = tomosaxs.run(folder / "list.yml", settings=[crop], output=tmp_path / "alone", log=lambda text: None)
+    np.testing.assert_array_equal(pixels(tmp_path / "new" / "a.png"), shown(np.array(alone.data[0])))
+    assert f"axis = {alone.estimates['axis'].value:.2f}" in done.output
 
 
 def test_a_known_axis_is_not_searched(
@@ -112,6 +116,12 @@ def test_what_cannot_be_shown(folder: Path, call: Callable[..., Result], words: 
     given = [str(folder / word) if word.endswith((".yml", ".nxs", ".png")) else word for word in words]
     with pytest.raises((InputError, ListError), match=message):
         call(*given)
+
+
+def test_grey_levels_are_those_of_a_sample() -> None:
+    image = np.arange(40.0 * 60).reshape(40, 60)
+    assert thinned(image, 600).shape == (20, 30)
+    np.testing.assert_array_equal(thinned(image, 10**6), image)
 
 
 def test_several_ranks_are_refused(call: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

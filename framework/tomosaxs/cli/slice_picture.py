@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tomosaxs.cli.sweep_slice import SlicePlan
     from tomosaxs.plan import Node
     from tomosaxs.process_list import CheckedList
     from tomosaxs.runner.context import Context, Log
 
+_SAMPLE = 1 << 19  # pixels that tell which values are black and white
 _STEPS = "  - plugin: dark_flat_correction\n  - plugin: minus_log\n"
-_SEARCH = "  - plugin: find_rotation_axis\n    name: axis\n  - plugin: reconstruct\n    centre: ${axis}\n"
+_SEARCH = "  - plugin: find_rotation_axis\n    name: axis\n    on_low_confidence: warn\n"
+_RECONSTRUCT = "  - plugin: reconstruct\n    centre: {}\n"
 
 
 @click.command(name="slice", context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +53,8 @@ def slice_picture(
     """Reconstruct one slice of SCAN, or make that of what LIST.yml makes, and write it as a picture.
 
     Only the rows that the slice needs are read, and nothing but the picture is kept. A scan by itself gets the dark
-    and flat correction, the logarithm, the search of its rotation axis and the reconstruction.
+    and flat correction, the logarithm, the search of the rotation axis in this row alone, and the reconstruction. The
+    steps of a list get what they get in a run: an axis is found from its rows all over the scan.
     """
     from tomosaxs.cli.sweep_slice import plan_slice
     from tomosaxs.communicator import world
@@ -66,6 +71,8 @@ def slice_picture(
     if not last:
         raise InputError(f"{what} has no step that makes data: there is no slice to show")
     sliced = plan_slice(checked, usual_options(), row, margin, keep={last})
+    if _is_scan(what):
+        sliced.whole = None  # the axis of this very row
     for note in sliced.notes:
         console(note)
     picture, told = _made(sliced, console)
@@ -86,15 +93,19 @@ def _checked(
     from tomosaxs import library
     from tomosaxs.errors import InputError
 
-    if what.suffix.lower() in (".yml", ".yaml"):
+    if not _is_scan(what):
         known = [] if axis is None else _axis_settings(what, axis, inputs, settings, roots)
         return library.check(what, inputs=inputs, settings=[*settings, *known], roots=roots)
     if inputs:
         raise InputError("--input goes with a list; a scan is named by itself")
     path = json.dumps(str(what.expanduser().absolute()))
-    steps = _STEPS + (_SEARCH if axis is None else f"  - plugin: reconstruct\n    centre: {axis!r}\n")
+    steps = _STEPS + (_SEARCH if axis is None else "") + _RECONSTRUCT.format("${axis}" if axis is None else repr(axis))
     text = f"title: {json.dumps(what.stem)}\ninput:\n  tomo:\n    plugin: tomography\n    path: {path}\nsteps:\n{steps}"
     return library.check(text, settings=settings, roots=roots)
+
+
+def _is_scan(what: Path) -> bool:
+    return what.suffix.lower() not in (".yml", ".yaml")
 
 
 def _axis_settings(
@@ -127,12 +138,18 @@ def _made(sliced: SlicePlan, log: Log) -> tuple[bytes, str]:
         node = _shown(context)
         values = reader_of(node).read((slice(None),) * len(node.dataset.axes))
         image = picture_of(values, node.dataset.axes, sliced.row)
-    limits = robust_limits(image)
+    limits = robust_limits(thinned(image, _SAMPLE))
     units = f" {pretty_units(node.dataset.units)}" if node.dataset.units else ""
     told = [f"{name} = {value_text(estimate)}" for name, estimate in context.estimates.items()]
     told.insert(0, "all data" if sliced.row is None else f"detector row {sliced.row}")
     told.append(f"black {number_text(limits[0])}, white {number_text(limits[1])}{units}")
     return png_bytes(to_grey(image, limits)), ", ".join(told)
+
+
+def thinned(image: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return every so manieth pixel of both directions, so that about as many are left as asked for, or more."""
+    step = max(1, int((image.size / most) ** 0.5))
+    return image[::step, ::step]
 
 
 def _run(sliced: SlicePlan, folder: Path, log: Log) -> Context:
