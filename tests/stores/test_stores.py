@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,31 +61,19 @@ def test_several_ranks(ranks, nodes, kinds, tmp_path) -> None:
     assert len({line.partition("node ")[2][0] for line in done.stdout.splitlines()}) == nodes
 
 
-@needs_mpi
 @pytest.mark.parametrize("kind", ["memory", "named memory"])
 def test_nothing_stays_after_a_kill(kind, tmp_path) -> None:
-    """The memory goes with the ranks, also when they had no chance to give it back."""
+    """The memory goes with the process, also when that had no chance to give it back."""
     before = set(SHM.iterdir())
-    running = subprocess.Popen(
-        words(2, tmp_path, "wait " + kind),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    words = [sys.executable, str(PROGRAM), str(tmp_path), "wait " + kind]
+    running = subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True)
     try:
         assert running.stdout is not None
-        ranks = [int(running.stdout.readline().split()[-1]) for _ in range(2)]
-        assert all("tomosaxs" in Path(f"/proc/{rank}/maps").read_text() for rank in ranks)
-        for rank in ranks:
-            os.kill(rank, signal.SIGKILL)
-        running.wait(20)
+        assert running.stdout.readline() == f"holding {running.pid}\n"
+        assert "tomosaxs" in Path(f"/proc/{running.pid}/maps").read_text()
     finally:
         running.kill()
         running.wait()
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{rank}/maps").exists() for rank in ranks) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert not [path for path in set(SHM.iterdir()) - before if path.name.startswith("tomosaxs")]
 
 
