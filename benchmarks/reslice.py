@@ -5,7 +5,8 @@
 
 Every rank writes its projections in blocks of 16 and, when all have, reads its sinograms in blocks of 16, each copied
 once more, as work on it would read it. ``new``: with memory or a file that is asked for each time; ``again``: with the
-same memory or file, so that the system has its pages ready. GB/s of the dataset, over all ranks.
+same memory or file, so that the system has its pages ready. GB/s of the dataset, over all ranks, and processor seconds
+of all ranks together (what the system writes to the disk in the background is not in them).
 """
 
 from __future__ import annotations
@@ -146,28 +147,32 @@ def main() -> None:
     projections = np.empty((high - low, *shape[1:]), np.float32)
     projections[...] = np.arange(low, high, dtype=np.float32)[:, None, None]
     scratch = np.zeros((BLOCK, shape[0], shape[2]), np.float32)
-    taken: dict[tuple[str, str], list[float]] = {}
+    taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with shared_folder(comm, given.folder) as folder:
         ways = candidates(comm, shape, folder)
         for _ in range(given.repeat):
             for name, way in ways.items():
                 for state in ("new", "again"):
                     comm.barrier()
-                    begun = time.perf_counter()
+                    begun, spent = time.perf_counter(), time.process_time()
                     if state == "new":
                         way.new()
                     total = way(projections, scratch)
-                    comm.barrier()
-                    taken.setdefault((name, state), []).append(time.perf_counter() - begun)
+                    spent = comm.allreduce_sum(time.process_time() - spent)
+                    taken.setdefault((name, state), []).append((time.perf_counter() - begun, spent))
                     blocks = len(block_ranges(*share(shape[1], comm.size, comm.rank), BLOCK))
                     assert total == blocks * (shape[0] - 1), (name, total)
     if comm.rank == 0:
         size = float(np.prod(shape)) * 4
         nodes = len(set(range(0, comm.size, comm.node_size)))
         print(f"{'x'.join(map(str, shape))} float32, {size / 1e9:.2f} GB, {comm.size} ranks on {nodes} node(s)")
-        for (name, state), seconds in taken.items():
-            rates = sorted(size / each / 1e9 for each in seconds)
-            print(f"{name:10} {state:6} {statistics.median(rates):5.2f} GB/s  ({rates[0]:.2f} - {rates[-1]:.2f})")
+        for (name, state), measured in taken.items():
+            wall, processor = zip(*measured, strict=True)
+            rates = sorted(size / each / 1e9 for each in wall)
+            print(
+                f"{name:10} {state:6} {statistics.median(rates):5.2f} GB/s  ({rates[0]:.2f} - {rates[-1]:.2f}), "
+                f"{statistics.median(processor):.2f} processor s"
+            )
 
 
 if __name__ == "__main__":
