@@ -159,19 +159,20 @@ def find_places(
     weights : ndarray, shape (rows, views, 2), float32
         The result: their weights.
     """
+    share = 1.0 / phases
     for k in range(places.shape[0]):
         distance = row + k + offset
         for view in range(places.shape[1]):
             exact = phases * (slope[view] * distance - middle)
             whole = math.floor(exact)
-            part = exact - whole
-            left = int(whole)
-            for side in range(2):
-                pixel = (left + side) // phases
-                phase = left + side - pixel * phases
-                places[k, view, side] = (view * phases + phase) * stride + pixel - first
-            weights[k, view, 0] = 1.0 - part
-            weights[k, view, 1] = part
+            pixel = math.floor(whole * share)  # a division of whole numbers would take as long as a chunk of pixels
+            phase = whole - phases * pixel
+            at = np.int32(pixel) - first + view * phases * stride
+            last = phase + 1.0 == phases
+            places[k, view, 0] = at + np.int32(phase) * stride
+            places[k, view, 1] = at + 1 if last else at + (np.int32(phase) + 1) * stride
+            weights[k, view, 0] = 1.0 - (exact - whole)
+            weights[k, view, 1] = exact - whole
 
 
 @partial(compiled, nogil=True, error_model="numpy")
