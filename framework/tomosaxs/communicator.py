@@ -31,7 +31,7 @@ _TEXT = 64  # where it begins there, so that arrays stay aligned
 _CHUNK = 256 * 1024 * 1024  # bytes of one MPI call; far below the 2^31 that some libraries count to
 _PRETENDED = "TOMOSAXS_PRETEND_NODES"  # for tests: take the ranks of one machine for those of so many nodes
 _LONGEST_SLEEP = 0.002  # seconds between two looks at a request
-_SAID_AFTER = 500  # looks: a rank that has waited for a second says so
+_SAID_AFTER = 0.3  # seconds after which a rank that waits says so
 _FLUSH_SECONDS = 0.3  # the launcher kills at once on an abort: time for it to pass on the last message
 
 
@@ -53,7 +53,7 @@ class Communicator:
     node : int
         Number of the node: the lowest rank on it.
     waits : callable or None
-        Called with True when this rank has waited for others for a second, with False when it goes on.
+        Called with True when this rank has waited for others for a while, with False when it goes on.
     """
 
     waits: Callable[[bool], None] | None = None
@@ -143,14 +143,16 @@ class _MPICommunicator(Communicator):
             if request.Test():
                 return
             time.sleep(0)
-        pause, looks = 2e-5, 0
+        pause, say, told = 2e-5, self.waits, False
+        moment = math.inf if say is None else time.monotonic() + _SAID_AFTER
         while not request.Test():
             time.sleep(pause)
-            pause, looks = min(pause * 1.5, _LONGEST_SLEEP), looks + 1
-            if looks == _SAID_AFTER and self.waits is not None:
-                self.waits(True)
-        if looks >= _SAID_AFTER and self.waits is not None:
-            self.waits(False)
+            pause = min(pause * 1.5, _LONGEST_SLEEP)
+            if say is not None and time.monotonic() > moment:
+                say(True)
+                moment, told = math.inf, True
+        if told and say is not None:
+            say(False)
 
     def barrier(self) -> None:
         self._wait(self._comm.Ibarrier())

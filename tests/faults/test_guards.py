@@ -21,10 +21,10 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ra
 def test_a_hang_is_ended_by_name(how: str, ranks: int, bench: Callable[..., Bench]) -> None:
     made = bench()
     (made.folder / "trouble").write_text(how)
-    done = made.fail("", ranks, "--stall", "1.5")
+    done = made.fail("", ranks, "--stall", "2.5")
     [said] = done.lines("tomosaxs: error: ")
     assert re.search(rf"step 5 trouble, slices \d+ to 31 of 32, rank {max(ranks - 1, 0)} of {max(ranks, 1)}: ", said)
-    assert re.search(r"no sign of progress for \d+ s \(--stall 1.5", said)
+    assert re.search(r"no sign of progress for \d+ s \(--stall 2.5", said)
     assert re.search(rf"It is at {made.folder}/own.py:\d+ in {'locked' if ranks == 0 else 'trouble|lambda'}", said)
     if how == "sleep":  # where the interpreter is free, the rank itself leaves
         assert done.status == 1, done.text

