@@ -336,6 +336,20 @@ def test_damaged_lzf_chunks_are_told(tmp_path):
         assert (guarded[size:] == 171).all()
 
 
+def test_frames_stored_as_they_are_are_read_row_by_row(tmp_path):
+    """Any selection of frames and rows; columns in part; the last chunk cut off."""
+    rng = np.random.default_rng(9)
+    values = rng.integers(0, 60000, (40, 16, 24)).astype("u2")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=values, chunks=(1, 16, 24))
+    reader = _compared(path, rng, 60)
+    for frames in (slice(None), slice(3, 30, 4), np.array([1, 2, 7, 39])):
+        for rows in (slice(2, 9, 1), slice(None), np.array([0, 15])):
+            part = reader.read((frames, rows, slice(None)))
+            np.testing.assert_array_equal(part, values[frames][:, rows])
+
+
 def test_spans_of_a_selection() -> None:
     """Every value that is asked for lies in a span; what lies between is read only where it is little."""
     rng = np.random.default_rng(8)

@@ -48,6 +48,10 @@ _PIECE = 1 << 23
 """Bytes of contiguous values that a thread reads at a time."""
 
 
+_Piece: TypeAlias = "tuple[NDArray[np.uint8], int, slice]"
+"""Bytes to be filled, their place in the file, and the entry of the first axis that they belong to."""
+
+
 @dataclass(frozen=True, eq=False)
 class Damage:
     """A part that could not be read: where it lies in the result (leading axes at least), and why."""
@@ -250,9 +254,43 @@ class Chunks:
         def work(parts: tuple[Part, ...], room: Room) -> Damage | None:
             return self._one(out, parts, room, spans)
 
+        rows = self._rows_of_frames(out, axes)
+        if rows is not None:
+            return quickly(self._one_row_of_frames, rows, 0)
         tasks = list(itertools.product(*axes))
         short = not self._filters.codes and out.nbytes < _LONG * len(tasks)
         return (quickly if short else in_threads)(work, tasks, self._filters.size)
+
+    def _rows_of_frames(self, out: NDArray[Any], axes: Sequence[list[Part]]) -> list[_Piece] | None:
+        """Return what is read where every chunk is a frame, stored as it is, and gives rows in one piece; else None."""
+        plain = not self._filters.codes and self._dtype.isnative and out.flags.c_contiguous and len(out) > 0
+        if not plain or self._chunk[0] != 1 or any(len(parts) != 1 for parts in axes[1:]):
+            return None
+        inside = [slice(0, 1, 1), *(parts[0].inside for parts in axes[1:])]
+        spans = spans_within(inside, self._chunk, self._dtype.itemsize)
+        begin, end = spans[0]
+        each = out.nbytes // len(out)
+        if len(spans) != 1 or end - begin != each or each >= _LONG or not all(map(_follows, inside)):
+            return None
+        flat = out.reshape(-1).view(np.uint8)
+        found = []
+        for part in axes[0]:
+            number = part.number * math.prod(self._counts[1:]) + sum(
+                parts[0].number * math.prod(self._counts[axis + 1 :]) for axis, parts in enumerate(axes[1:], start=1)
+            )
+            place, length = int(self._place[number]), int(self._length[number])
+            alone = isinstance(part.out, slice) and part.out.stop - part.out.start == 1
+            if place < 0 or length != self._filters.size or not alone:
+                return None
+            assert isinstance(part.out, slice)
+            at = part.out.start
+            found.append((flat[at * each : (at + 1) * each], place + begin, part.out))
+        return found
+
+    def _one_row_of_frames(self, piece: _Piece, room: Room) -> Damage | None:
+        into, place, frame = piece
+        why = read_exactly(self._descriptor, into, place)
+        return Damage((frame,), why) if why else None
 
     def _one(self, out: NDArray[Any], parts: tuple[Part, ...], room: Room, spans: Spans) -> Damage | None:
         region = tuple(part.out for part in parts)
