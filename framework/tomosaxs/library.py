@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -152,6 +153,8 @@ def _plan(
     room = shared_room() if room is None else room
     allowed, most = (memory, 0.0) if memory is not None else (free * SHARE, free * MOST_SHARE)
     node_ranks = min(ranks, os.cpu_count() or 1) if ranks is not None else comm.node_size
+    if nodes:  # of the largest node, so that every rank makes the same plan
+        node_ranks = max(Counter(nodes).values())
     options = Options(ranks or comm.size, node_ranks, allowed, block, threads, most, intermediates, room, tuple(nodes))
     return build_plan(checked, options)
 
