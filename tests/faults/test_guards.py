@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +30,18 @@ def test_a_hang_is_ended_by_name(how: str, ranks: int, bench: Callable[..., Benc
     if how == "sleep":  # where the interpreter is free, the rank itself leaves
         assert done.status == 1, done.text
     assert said.replace("tomosaxs: error", "failed") == (made.out / "run.log").read_text().splitlines()[-1]
+    made.finish()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_ctrl_c_where_the_interpreter_is_kept(ranks: int, bench: Callable[..., Bench]) -> None:
+    made = bench()
+    (made.folder / "trouble").write_text("locked")
+    started = made.start("", ranks, "--stall", "0")
+    started.until(lambda: made.moment(), 120)
+    started.process.send_signal(signal.SIGINT)
+    made.ended(started)
     made.finish()
 
 

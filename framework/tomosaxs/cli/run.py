@@ -90,7 +90,7 @@ def _threads(text: str) -> int:
     type=click.FloatRange(min=0),
     default=1800.0,
     show_default=True,
-    help="End a run that shows no sign of progress for so long; 0: never.",
+    help="End a run that shows no sign of progress for so long, 12 times as long while it computes; 0: never.",
 )
 def run(
     process_list: Path,
