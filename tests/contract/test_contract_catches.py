@@ -202,6 +202,13 @@ def leaks_nan(data: Projections) -> Projections:
 
 
 @plugin
+def makes_nan(data: Projections) -> Projections:
+    """Divide by something that is zero now and then, and do not say so."""
+    with np.errstate(all="ignore"):
+        return np.asarray(data / (data - data[:, :1, :1]), dtype=np.float32)
+
+
+@plugin
 def random_result(data: Projections) -> Projections:
     """Add noise without a seed."""
     return data + np.random.default_rng().random(data.shape, dtype=np.float32)
@@ -235,6 +242,7 @@ BAD = [
     (wrong_shape, "returned shape .* planned was"),
     (wrong_type, "returns float32, planned was uint8"),
     (leaks_nan, "a NaN in slice 12 changes slices"),
+    (makes_nan, "of finite data: .* NaN or infinite in slices"),
     (random_result, "output 0 differs"),
     (not_pointwise, "declared pointwise"),
     (depends_on_order_of_ranks, "value of its estimate differs"),

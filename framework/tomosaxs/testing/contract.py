@@ -139,6 +139,8 @@ class _Check:
                 raise self.fail(f"{text} ({error})") from error
             if "planned was" in str(error) or "fit the planned" in str(error):
                 raise self.fail(f"the real output is not the planned one: {error}") from error
+            if "NaN or infinite" in str(error):
+                raise self.fail(f"of finite data: {error}") from error
             raise
         if watch.changed:
             raise self.fail(f"it changes {watch.changed} in place; other steps may still need it")
