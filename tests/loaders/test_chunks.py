@@ -12,8 +12,9 @@ import pytest
 from tomosaxs import InputError
 from tomosaxs.traffic import bytes_so_far
 from tomosaxs_plugins.loaders import chunks
-from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, around_hdf5, parts_along
+from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, around_hdf5
 from tomosaxs_plugins.loaders.chunks_lzf import lzf_chunk
+from tomosaxs_plugins.loaders.chunks_parts import PAGE, parts_along, spans_within
 from tomosaxs_plugins.loaders.hdf5 import open_file
 from tomosaxs_plugins.loaders.readers import HDF5Reader, reader_of
 
@@ -363,9 +364,9 @@ def test_spans_of_a_selection() -> None:
         wanted = np.zeros(shape, bool)
         wanted[np.ix_(*(np.arange(size)[each] for each, size in zip(inside, shape, strict=True)))] = True
         read = np.zeros(wanted.size, bool)
-        reached = -chunks._PAGE
-        for begin, end in chunks.spans_within(inside, shape, 2):
-            assert begin - reached > chunks._PAGE or reached < 0
+        reached = -PAGE
+        for begin, end in spans_within(inside, shape, 2):
+            assert begin - reached > PAGE or reached < 0
             read[begin // 2 : end // 2] = True
             reached = end
         flat = wanted.ravel()
@@ -373,7 +374,7 @@ def test_spans_of_a_selection() -> None:
         places = np.flatnonzero(flat)
         gaps = np.diff(places) - 1
         # no gap larger than a page is read
-        for place, gap in zip(places[:-1][gaps * 2 > chunks._PAGE], gaps[gaps * 2 > chunks._PAGE], strict=True):
+        for place, gap in zip(places[:-1][gaps * 2 > PAGE], gaps[gaps * 2 > PAGE], strict=True):
             assert not read[place + 1 : place + 1 + gap].all()
 
 

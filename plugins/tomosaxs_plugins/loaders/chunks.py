@@ -23,12 +23,19 @@ from numpy.typing import NDArray
 
 from tomosaxs import count_input
 from tomosaxs_plugins.loaders.chunks_filters import Filters, Room, filters_of
+from tomosaxs_plugins.loaders.chunks_parts import (
+    Chosen,
+    Part,
+    Region,
+    follows,
+    is_slice,
+    parts_along,
+    put,
+    spans_within,
+    take,
+)
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
-Chosen: TypeAlias = "slice | NDArray[np.intp]"
-"""Part of an axis: a slice with explicit ends and a positive step, or indices."""
-
-Region: TypeAlias = "tuple[slice | NDArray[np.intp], ...]"
 Spans: TypeAlias = "dict[tuple[Any, ...], tuple[list[tuple[int, int]], bool]]"
 """Which bytes of a chunk are read, by the part that is taken of it, and whether it is taken entry after entry."""
 
@@ -40,8 +47,6 @@ _ROUNDS = 8
 """Tasks are handed to threads in so many portions each: few enough to cost nothing, enough to end together."""
 _QUICK = 2e-4
 """Seconds that a piece takes at most when the system has it."""
-_PAGE = 1 << 12
-"""Bytes that cost less to read than another call."""
 _LONG = 1 << 18
 """Bytes of a piece that another thread is worth while for."""
 _PIECE = 1 << 23
@@ -58,15 +63,6 @@ class Damage:
 
     region: Region
     why: str
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one chunk gives along one axis: the chunk's number, the places in the result and those in the chunk."""
-
-    number: int
-    out: slice | NDArray[np.intp]
-    inside: slice | NDArray[np.intp]
 
 
 def read_exactly(descriptor: int, target: NDArray[np.uint8], place: int) -> str:
@@ -124,91 +120,6 @@ def quickly(work: Callable[[Any, Room], Damage | None], tasks: Iterable[Any], si
     if time.perf_counter() - begun < _QUICK * first:
         return found + _in_turn(work, listed[first:], Room.of(size))
     return found + in_threads(work, listed[first:], size)
-
-
-def parts_along(chosen: Chosen, chunk: int) -> list[Part]:
-    """Return what every chunk along one axis gives to a selection.
-
-    Parameters
-    ----------
-    chosen : slice or indices
-        Not empty.
-    chunk : int
-        Entries of a chunk along this axis.
-    """
-    if isinstance(chosen, slice):
-        wanted = range(chosen.start, chosen.stop, chosen.step)
-        parts, done = [], 0
-        while done < len(wanted):
-            number = wanted[done] // chunk
-            count = min(len(wanted) - done, -(-((number + 1) * chunk - wanted[done]) // chosen.step))
-            first = wanted[done] - number * chunk
-            inside = slice(first, first + (count - 1) * chosen.step + 1, chosen.step)
-            parts.append(Part(number, slice(done, done + count), inside))
-            done += count
-        return parts
-    numbers = chosen // chunk
-    order = np.argsort(numbers, kind="stable")
-    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
-    return [
-        Part(int(numbers[group[0]]), slice_if(group), chosen[group] - int(numbers[group[0]]) * chunk)
-        for group in np.split(order, cuts)
-    ]
-
-
-def slice_if(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Return indices that follow each other as a slice, others as they are."""
-    whole = len(indices) == 1 or bool(np.all(np.diff(indices) == 1))
-    return slice(int(indices[0]), int(indices[-1]) + 1) if whole else indices
-
-
-def spans_within(inside: Sequence[Chosen], shape: Sequence[int], width: int) -> list[tuple[int, int]]:
-    """Return which bytes of an array of `shape` hold a selection, [begin, end) each, gaps below a page included.
-
-    Parameters
-    ----------
-    inside : sequence of slice or indices
-        Of every axis.
-    shape : sequence of int
-    width : int
-        Bytes of an element.
-    """
-    chosen = [np.arange(size)[each] for each, size in zip(inside, shape, strict=True)]
-    depth = len(shape)
-    while depth and len(chosen[depth - 1]) == shape[depth - 1]:
-        depth -= 1
-    if depth == 0:
-        return [(0, math.prod(shape) * width)]
-    inner = math.prod(shape[depth:]) * width
-    rows = np.sort(np.ravel_multi_index(np.ix_(*chosen[:depth]), tuple(shape[:depth])), axis=None)
-    cuts = np.flatnonzero((np.diff(rows) - 1) * inner > _PAGE) + 1
-    firsts, lasts = rows[np.r_[0, cuts]], rows[np.r_[cuts - 1, len(rows) - 1]]
-    return [(int(first) * inner, (int(last) + 1) * inner) for first, last in zip(firsts, lasts, strict=True)]
-
-
-def _follows(chosen: Chosen) -> bool:
-    """Return whether entries that follow each other are taken in their order."""
-    return chosen.step == 1 if isinstance(chosen, slice) else bool((np.diff(chosen) == 1).all())
-
-
-def _is_slice(chosen: Chosen, start: int, stop: int) -> bool:
-    return isinstance(chosen, slice) and chosen == slice(start, stop, 1)
-
-
-def take(values: NDArray[Any], inside: Region) -> NDArray[Any]:
-    """Return the part of an array that is selected axis by axis."""
-    for axis, each in enumerate(inside):
-        values = values[(slice(None),) * axis + (each,)]
-    return values
-
-
-def put(target: NDArray[Any], region: Region, values: Any) -> None:
-    """Set the part of an array that is selected axis by axis."""
-    if all(isinstance(each, slice) for each in region):
-        target[region] = values
-        return
-    indices = [np.arange(size)[each] for size, each in zip(target.shape, region, strict=True)]
-    target[np.ix_(*indices)] = values
 
 
 class Chunks:
@@ -270,7 +181,7 @@ class Chunks:
         spans = spans_within(inside, self._chunk, self._dtype.itemsize)
         begin, end = spans[0]
         each = out.nbytes // len(out)
-        if len(spans) != 1 or end - begin != each or each >= _LONG or not all(map(_follows, inside)):
+        if len(spans) != 1 or end - begin != each or each >= _LONG or not all(map(follows, inside)):
             return None
         flat = out.reshape(-1).view(np.uint8)
         found = []
@@ -326,7 +237,7 @@ class Chunks:
         key = tuple(str(part.inside) if isinstance(part.inside, slice) else id(part.inside) for part in parts)
         if key not in spans:
             inside = [part.inside for part in parts]
-            spans[key] = spans_within(inside, self._chunk, self._dtype.itemsize), all(map(_follows, inside))
+            spans[key] = spans_within(inside, self._chunk, self._dtype.itemsize), all(map(follows, inside))
         wanted, straight = spans[key]
         if straight and len(wanted) == 1 and self._dtype.isnative and all(isinstance(each, slice) for each in region):
             target = out[region]
@@ -362,7 +273,7 @@ class Chunks:
             return None
         region: list[slice] = []
         for part, chunk in zip(parts, self._chunk, strict=True):
-            if not _is_slice(part.inside, 0, chunk) or not isinstance(part.out, slice):
+            if not is_slice(part.inside, 0, chunk) or not isinstance(part.out, slice):
                 return None
             region.append(part.out)
         target = out[tuple(region)]
@@ -383,7 +294,7 @@ class Contiguous:
         if not out.flags.c_contiguous:
             return None
         axis = len(self._shape) - 1
-        while axis > 0 and _is_slice(chosen[axis], 0, self._shape[axis]):
+        while axis > 0 and is_slice(chosen[axis], 0, self._shape[axis]):
             axis -= 1
         inner = math.prod(self._shape[axis + 1 :])
         each = chosen[axis]

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.loaders.chunks import Chosen, Chunks, Contiguous, Damage, Region, around_hdf5, put, slice_if
+from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Damage, around_hdf5
+from tomosaxs_plugins.loaders.chunks_parts import Chosen, Region, put, slice_if
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, open_file
 
 _MOST = 200

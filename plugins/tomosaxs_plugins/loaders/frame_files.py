@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Selection, empty_block
-from tomosaxs_plugins.loaders.chunks import Damage, in_threads, read_exactly, take
+from tomosaxs_plugins.loaders.chunks import Damage, in_threads, read_exactly
 from tomosaxs_plugins.loaders.chunks_filters import Room
+from tomosaxs_plugins.loaders.chunks_parts import take
 from tomosaxs_plugins.loaders.frame_places import FramePlace, Misplaced, frame_places
 from tomosaxs_plugins.loaders.image_frames import BrokenImage, by_fabio
 from tomosaxs_plugins.loaders.readers import as_slice, runs

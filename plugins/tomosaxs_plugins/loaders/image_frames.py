@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Selection, empty_block
-from tomosaxs_plugins.loaders.chunks import Damage, in_threads, read_exactly, take
+from tomosaxs_plugins.loaders.chunks import Damage, in_threads, read_exactly
 from tomosaxs_plugins.loaders.chunks_filters import Room
+from tomosaxs_plugins.loaders.chunks_parts import take
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.tiff_layout import NotTiff, tiff_pages
 from tomosaxs_plugins.loaders.whole_files import why_not_whole

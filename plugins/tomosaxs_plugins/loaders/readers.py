@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Selection, count_input, empty_block
-from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, Region, around_hdf5, put
+from tomosaxs_plugins.loaders.chunks import Chunks, Contiguous, around_hdf5
+from tomosaxs_plugins.loaders.chunks_parts import Region, put
 from tomosaxs_plugins.loaders.chunks_virtual import Virtual, virtual
 from tomosaxs_plugins.loaders.gaps import fill_value
 from tomosaxs_plugins.loaders.hdf5 import OpenFile, check_readable, is_number
@@ -256,13 +257,13 @@ class HDF5Reader:
         """Return what HDF5 reads for a selection, of packed chunks by their mean size."""
         chunks = self.dataset.chunks
         if chunks is None or not self.compressed:
-            return out.nbytes
+            return int(out.nbytes)
         touched = math.prod(
             len({n // size for n in range(part.start, part.stop, part.step)})
             for part, size in zip(where, chunks, strict=True)
         )
         every = math.prod(-(-int(size) // chunk) for size, chunk in zip(self.dataset.shape, chunks, strict=True))
-        return touched * int(self.dataset.id.get_storage_size()) // max(1, every)
+        return int(touched * int(self.dataset.id.get_storage_size()) // max(1, every))
 
 
 def reader_of(
