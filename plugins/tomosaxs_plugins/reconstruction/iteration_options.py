@@ -44,7 +44,8 @@ def refuse_options(name: str, algorithm: str, parameters: dict[str, Any]) -> Non
             )
         if algorithm in _NOT_OF.get(option, ()):
             others = [word for word in ("sirt", "cgls", "fista_tv") if word not in _NOT_OF[option]]
-            raise InputError(f"algorithm {algorithm} has no {option}; {' and '.join(others)} have", parameter=option)
+            have = "have" if len(others) > 1 else "has"
+            raise InputError(f"algorithm {algorithm} has no {option}; {' and '.join(others)} {have}", parameter=option)
     refuse_tilt(parameters["tilt"])
 
 
