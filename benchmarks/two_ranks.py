@@ -36,16 +36,18 @@ def start(scan: Path, out: Path, ranks: int, settings: list[str]) -> subprocess.
     )  # fmt: skip
 
 
-def seconds(running: list[tuple[subprocess.Popen[bytes], Path]]) -> float:
-    """Wait for runs that were started together; return the seconds of the slowest."""
-    taken = []
+def seconds(running: list[tuple[subprocess.Popen[bytes], Path]]) -> tuple[float, float]:
+    """Wait for runs that were started together; return the seconds of the slowest, and processor seconds of all."""
+    taken, before = [], os.times()
     for process, out in running:
         _, words = process.communicate()
         if process.returncode:
             raise SystemExit(words.decode())
         with h5py.File(out / "result.nxs") as handle:
             taken.append(float(handle["entry/duration"][()]))
-    return max(taken)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return max(taken), spent
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     given = parser.parse_args()
     count = given.ranks
-    taken: dict[str, list[float]] = {"1 rank": [], f"{count} ranks": [], f"{count} processes": []}
+    taken: dict[str, list[tuple[float, float]]] = {"1 rank": [], f"{count} ranks": [], f"{count} processes": []}
     with tempfile.TemporaryDirectory(prefix="tomosaxs_benchmark_") as name:
         folder = Path(name)
         for number in range(given.repeat + 1):
@@ -67,9 +69,11 @@ def main() -> None:
                 found = seconds([(start(given.scan, out, ranks, given.settings), out) for out in outs])
                 if number:  # the first round compiles
                     taken[label].append(found)
-    one, together, apart = taken.values()
-    for label, times in taken.items():
-        print(f"{label}: {statistics.median(times):.2f} s ({min(times):.2f} - {max(times):.2f})")
+    one, together, apart = ([wall for wall, _ in times] for times in taken.values())
+    for (label, pairs), times in zip(taken.items(), (one, together, apart), strict=True):
+        spent = statistics.median(processor for _, processor in pairs)
+        low, high = min(times), max(times)
+        print(f"{label}: {statistics.median(times):.2f} s ({low:.2f} - {high:.2f}), processor with start {spent:.1f} s")
     print(f"speed of {count} ranks: {statistics.median(a / b for a, b in zip(one, together, strict=True)):.2f}")
     print(f"of {count} processes: {statistics.median(count * a / c for a, c in zip(one, apart, strict=True)):.2f}")
     shares = sorted(c / (count * b) for b, c in zip(together, apart, strict=True))
