@@ -172,8 +172,8 @@ class FindRotationAxis:
         if self.middle is None or self.angles is None or len(self.angles) < 2:
             return None
         from tomosaxs import contact_sheet
-        from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
         from tomosaxs_plugins.reconstruction.extended import extend, extended_range, full_turn_factor
+        from tomosaxs_plugins.reconstruction.gridding import gridding
 
         first, step = self.geometry
         sinogram = np.nan_to_num(self.middle, nan=0.0, posinf=0.0, neginf=0.0)
@@ -188,8 +188,6 @@ class FindRotationAxis:
                 column -= extended_range(width, column)[0]
             else:
                 wide = sinogram[None]
-            made = filtered_backprojection(wide, self.angles, column, padding="edge", size=min(wide.shape[2], _SHEET))[
-                0
-            ]
-            images.append((f"{place:.2f} px", made))
+            made = gridding(wide, self.angles, column, padding="edge", size=min(wide.shape[2], _SHEET))
+            images.append((f"{place:.2f} px", made[0]))
         return contact_sheet(images, columns=3) if images else None

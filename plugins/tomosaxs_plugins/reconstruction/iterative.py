@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.reconstruction.projector import Each, Projector, one_by_one
+from tomosaxs_plugins.reconstruction.parallel import Each, one_by_one
+
+if TYPE_CHECKING:  # it imports numba, which a list is planned without
+    from tomosaxs_plugins.reconstruction.projector import Projector
 
 METHODS: tuple[str, ...] = ("sirt", "cgls", "fista_tv")
 """Names of the methods."""

@@ -19,8 +19,8 @@ from tomosaxs_plugins.reconstruction.iterative import (
     iterate,
     scales_of,
 )
-from tomosaxs_plugins.reconstruction.parallel import thread_count
-from tomosaxs_plugins.reconstruction.projector import Each, Projector, one_by_one
+from tomosaxs_plugins.reconstruction.parallel import Each, one_by_one, thread_count
+from tomosaxs_plugins.reconstruction.projector import Projector
 
 INITIAL: tuple[str, ...] = ("zero", "fbp")
 """What an iterative reconstruction begins with: nothing, or the filtered backprojection."""

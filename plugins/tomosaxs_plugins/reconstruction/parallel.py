@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
+"""Call a function on every item, perhaps on several threads, and wait for all."""
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -33,3 +38,9 @@ def thread_count(threads: int | None = None) -> int:
     if threads < 1:
         raise ValueError(f"at least one thread is needed, not {threads}")
     return threads
+
+
+def one_by_one(function: Callable[[Any], None], items: Iterable[Any]) -> None:
+    """Call a function on every item."""
+    for item in items:
+        function(item)

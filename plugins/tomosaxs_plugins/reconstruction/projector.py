@@ -9,28 +9,19 @@ transpose is made of the same weights: ``<A x, y> = <x, A' y>`` to the rounding 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs_plugins.reconstruction.forward import from_detector, sum_rows, to_detector, with_margins
+from tomosaxs_plugins.reconstruction.parallel import Each, one_by_one
 from tomosaxs_plugins.reconstruction.sheared import CHUNK, Half, add_lines, empty_sums, halves
-
-Each = Callable[[Callable[[Any], None], Iterable[Any]], None]
-"""Call a function on every item, perhaps on several threads, and wait for all."""
 
 _VIEWS = 64  # views worked on at a time
 _FEW = 16  # of them that a thread projects
 _ROWS = 64  # rows that a thread backprojects to
 _STRIDE = 48  # lengths of lines are multiples of this
-
-
-def one_by_one(function: Callable[[Any], None], items: Iterable[Any]) -> None:
-    """Call a function on every item."""
-    for item in items:
-        function(item)
 
 
 class Projector:
