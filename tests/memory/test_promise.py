@@ -56,7 +56,7 @@ input:
   tomo:
     plugin: tomography
     path: scan.nxs
-    crop: {detector_y: [begin, begin+3]}
+    crop: {detector_y: [begin, begin+2], detector_x: [161, 481]}
 steps:
   - plugin: dark_flat_correction
   - plugin: minus_log
