@@ -57,7 +57,7 @@ class Wishes:
     regularisation : float
         Of ``fista_tv``: weight of the total variation, in units of the mean attenuation of the slice.
     tolerance : float
-        Stop when an iteration lowers the cost by less than this share of it; 0 does all iterations.
+        Stop when an iteration lowers the cost by less than this share of it; with 0, when it rises by rounding.
     """
 
     method: str

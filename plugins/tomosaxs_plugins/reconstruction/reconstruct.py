@@ -221,7 +221,7 @@ def reconstruct(
         Param("of fista_tv: weight of the total variation, in mean attenuations of the slice; default 0.003", ge=0),
     ] = None,
     tolerance: Annotated[
-        float, Param("iterations end when one lowers the cost by less than this share; 0: all are done", ge=0, lt=1)
+        float, Param("iterations end when one lowers the cost by less than this share of it, or not at all", ge=0, lt=1)
     ] = 0.0,
     initial: Annotated[Literal["zero", "fbp"], Param("what iterations begin with")] = "zero",
     size: Annotated[int | None, Param("width of the slices; default the detector's", unit="px", ge=1)] = None,
