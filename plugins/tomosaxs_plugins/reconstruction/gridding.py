@@ -159,7 +159,9 @@ def _reconstruct(
     even = slices - slices % (LANES * workers)
     if slices - even > ALONE * workers:
         even = slices
-    tasks = [range(first, min(slices, first + LANES)) for first in range(0, even, LANES)]
+    # the last eight may overlap with those before: some slices are worked out twice, to the same bits
+    begins = [min(first, max(0, slices - LANES)) for first in range(0, even, LANES)]
+    tasks = [range(first, min(slices, first + LANES)) for first in begins]
     tasks += [range(one, one + 1) for one in range(even, slices)]
     workers = min(workers, len(tasks))
 

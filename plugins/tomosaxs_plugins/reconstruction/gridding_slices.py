@@ -21,7 +21,7 @@ from tomosaxs_plugins.reconstruction.vectors import (
     transpose8,
 )
 
-ROWS = 4
+ROWS = 8
 """Rows of slices that are fetched from the grid together."""
 
 _kernel = partial(compiled, nogil=True, error_model="numpy")
