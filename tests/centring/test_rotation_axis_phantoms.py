@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -33,15 +34,22 @@ def ellipses(columns: int, angles: Floats, axis: float, seed: int) -> Floats:
             (r * np.cos(phase), r * np.sin(phase), half[0], half[1], np.pi * rng.random(), rng.uniform(-0.6, 1))
         )
     theta = np.deg2rad(angles)[:, None]
-    column = np.arange(columns)[None, :]
-    result = np.zeros((angles.size, columns))
+    edges = np.arange(columns + 1)[None, :] - 0.5
+    passed = np.zeros((angles.size, columns + 1))  # what lies to the left of every edge of a pixel
     for x, y, a, b, turn, density in shapes:
         centre = axis + x * np.cos(theta) + y * np.sin(theta)
         width = np.hypot(a * np.cos(theta - turn), b * np.sin(theta - turn))
-        for sub in (-0.375, -0.125, 0.125, 0.375):
-            inside = 1.0 - ((column + sub - centre) / width) ** 2
-            result += density * 2 * a * b / width * np.sqrt(np.maximum(inside, 0.0)) / 4
+        place = np.clip((edges - centre) / width, -1.0, 1.0)
+        passed += density * a * b * (place * np.sqrt(1.0 - place**2) + np.arcsin(place))
+    result = np.diff(passed, axis=1)
     return np.asarray(result / result.max())
+
+
+@lru_cache(maxsize=200)  # several methods look at the same
+def noisy(columns: int, angles: bytes, axis: float, seed: int) -> Floats:
+    """Return such a sinogram with 2 % noise; `angles` as the bytes of their array."""
+    sinogram = ellipses(columns, np.frombuffer(angles), axis, seed)
+    return np.asarray(sinogram + 0.02 * np.random.default_rng(5000 + seed).standard_normal(sinogram.shape))
 
 
 def estimate(sinogram: Floats, angles: Floats, method: str = "auto") -> AxisEstimate:
@@ -54,9 +62,7 @@ def errors(angles: Floats, columns: int, method: str, count: int = 20) -> tuple[
     for seed in range(count):
         rng = np.random.default_rng(1000 + seed)
         axis = (columns - 1) / 2 + rng.uniform(-0.1, 0.1) * columns
-        sinogram = ellipses(columns, angles, axis, seed)
-        sinogram += 0.02 * rng.standard_normal(sinogram.shape)
-        found.append(estimate(sinogram, angles, method))
+        found.append(estimate(noisy(columns, angles.tobytes(), axis, seed), angles, method))
         true.append(axis)
     return (
         np.array([f.axis for f in found]) - np.array(true),
