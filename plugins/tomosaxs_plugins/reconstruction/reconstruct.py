@@ -27,7 +27,7 @@ from tomosaxs_plugins.reconstruction.excluded import kept_angles
 from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
 from tomosaxs_plugins.reconstruction.iteration_options import axes_of_rows, refuse_options, same_axis, tell_course
-from tomosaxs_plugins.reconstruction.iterative import ITERATIONS, History
+from tomosaxs_plugins.reconstruction.iteration import ITERATIONS, History
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
@@ -245,7 +245,8 @@ def reconstruct(
     Slices are square, of the detector's width, the rotation axis at pixel (N - 1) / 2, and hold the attenuation
     coefficient in 1/m where the pixel size is known, else in 1/px. Every backend gives the same grid, orientation
     and units: detector column ``centre + x cos(angle) + y sin(angle)`` sees the pixel x columns and y rows from
-    the axis. ``fbp`` always means filtered backprojection; ``auto`` is tomosaxs unless a GPU is found.
+    the axis. ``fbp`` always means filtered, by the method that the backend takes for it (tomosaxs: ``gridding``), which
+    plan and result name; ``auto`` is tomosaxs unless a GPU is found.
     Sinograms of anything else (a band of scattering curves) give that quantity per length. Projections in `exclude`
     have no weight: the slices are those of a scan without them. Sinograms of ``extend_field`` count a full turn once.
 
