@@ -34,7 +34,7 @@ KERNELS = (
     "corrections/kernels.py", "integration/geometry.py", "integration/masks.py", "integration/radial.py",
     "reconstruction/angles.py", "reconstruction/backprojection.py", "reconstruction/filters.py",
     "reconstruction/forward.py", "reconstruction/grid.py", "reconstruction/projector.py", "reconstruction/sheared.py",
-    "reconstruction/iterative.py", "reconstruction/iterative_slices.py", "reconstruction/total_variation.py",
+    "reconstruction/iteration.py", "reconstruction/iterative.py", "reconstruction/iterative_slices.py", "reconstruction/total_variation.py",
     "reconstruction/parallel.py",
     "reconstruction/backends/astra.py", "reconstruction/backends/base.py", "reconstruction/backends/own.py",
     "reconstruction/backends/tomopy.py",

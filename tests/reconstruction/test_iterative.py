@@ -16,7 +16,7 @@ from analytic import Shape, SoftDisc, picture, sinogram, smooth_phantom
 
 from tomosaxs import InputError, Scan
 from tomosaxs_plugins.reconstruction.backends import load
-from tomosaxs_plugins.reconstruction.iterative import History
+from tomosaxs_plugins.reconstruction.iteration import History
 from tomosaxs_plugins.reconstruction.iterative_slices import reconstruct_by_iteration
 from tomosaxs_plugins.reconstruction.reconstruct import reconstruct
 from tomosaxs_plugins.reconstruction.total_variation import nearest_smooth, total_variation
@@ -130,10 +130,12 @@ def test_begun_with_the_filtered_backprojection_sirt_is_far_ahead() -> None:
     assert warm.residual[-1] < cold.residual[-1] / 5
 
 
-def test_the_nearest_smooth_image_keeps_its_mean_and_has_a_known_step() -> None:
+@pytest.mark.parametrize("across", [False, True])
+def test_the_nearest_smooth_image_keeps_its_mean_and_has_a_known_step(across: bool) -> None:
     """A stripe of height 1 and width w between wide borders comes down by 2 weights / w, its surroundings rise."""
     image = np.zeros((12, 60), dtype=np.float32)
     image[:, 20:40] = 1.0
+    image = np.ascontiguousarray(image.T) if across else image
     result, dual = np.empty_like(image), np.zeros((2, *image.shape), dtype=np.float32)
     nearest_smooth(image, 1.0, False, 2000, dual, result)
     expected = np.where(image > 0, 1 - 2 / 20, 1 / 20)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import InputError, Scan, backends
-from tomosaxs_plugins.reconstruction.iterative import History
+from tomosaxs_plugins.reconstruction.iteration import History
 
 OPTIONS: dict[str, Any] = {"nonnegative": False, "regularisation": None, "tolerance": 0.0, "initial": "zero"}
 """Parameters of the iterative algorithms of the own backend, and what they are when nothing is said."""

@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.reconstruction.grid import mask_outside
-from tomosaxs_plugins.reconstruction.iterative import (
-    ITERATIONS,
-    REGULARISATION,
-    History,
-    Scales,
-    Wishes,
-    iterate,
-    scales_of,
-)
+from tomosaxs_plugins.reconstruction.iteration import ITERATIONS, REGULARISATION, History, Wishes
+from tomosaxs_plugins.reconstruction.iterative import Scales, iterate, scales_of
 from tomosaxs_plugins.reconstruction.parallel import Each, one_by_one, thread_count
 from tomosaxs_plugins.reconstruction.projector import Projector
 

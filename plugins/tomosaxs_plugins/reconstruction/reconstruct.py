@@ -26,8 +26,8 @@ from tomosaxs_plugins.reconstruction.angles import coverage_warning
 from tomosaxs_plugins.reconstruction.excluded import kept_angles
 from tomosaxs_plugins.reconstruction.extended import full_turn_factor
 from tomosaxs_plugins.reconstruction.extended_axes import FULL_TURN, MERGED, columns_of, half_slice_warning
-from tomosaxs_plugins.reconstruction.iteration_options import axes_of_rows, refuse_options, same_axis, tell_course
 from tomosaxs_plugins.reconstruction.iteration import ITERATIONS, History
+from tomosaxs_plugins.reconstruction.iteration_options import axes_of_rows, refuse_options, same_axis, tell_course
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 from tomosaxs_plugins.reconstruction.slice_axes import region_of, slice_axes
 from tomosaxs_plugins.reconstruction.start_angles import same_start
