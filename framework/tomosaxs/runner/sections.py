@@ -177,16 +177,24 @@ def run_section(context: Context, one: Pass) -> None:
     progress = Progress(context.log, comm.size)
     left = sum(high - low for low, high in missing)
     progress.begin(f"pass {one.number}: {names}: {one.count} slices{_found(one.count - left)}")
-    if ranges:
-        _carry_all(context, one, ranges, targets, journal, lambda done: progress.at(done, len(ranges), names))
-    journal.close()
-    for node, target in targets.items():
-        context.set_stage(f"pass {one.number}, writing {node.name}")
-        flush(target)
-        if isinstance(target, FileTarget):
-            target.close()
+    try:
+        if ranges:
+            _carry_all(context, one, ranges, targets, journal, lambda done: progress.at(done, len(ranges), names))
+        for node, target in targets.items():
+            context.set_stage(f"pass {one.number}, writing {node.name}")
+            flush(target)
+    finally:
+        journal.close()
+        for target in targets.values():
+            if isinstance(target, FileTarget):
+                target.close()
     comm.barrier()
-    if comm.rank == 0:
+    _finish(context, one, writes, left)
+
+
+def _finish(context: Context, one: Pass, writes: list[Node], made: int) -> None:
+    """Mark what is whole, on the first rank; `made` slices were made by this run."""
+    if context.comm.rank == 0:
         for node in dict.fromkeys(each.stack or each for each in writes):
             if node.store is not None and not _left(context, one, node):
                 node.store.finish({"key": node.key, "name": node.name})
@@ -194,7 +202,7 @@ def run_section(context: Context, one: Pass) -> None:
             if not step.outputs:
                 files = context.home(step.key) / "files"
                 shutil.rmtree(files / SCRATCH, ignore_errors=True)
-                count_bytes("result_written", _size(files) * left // max(1, one.count))
+                count_bytes("result_written", _size(files) * made // max(1, one.count))
                 (context.home(step.key) / "done.json").write_text("{}")
 
 
