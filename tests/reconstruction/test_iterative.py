@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tomosaxs_plugins.reconstruction.backends import load
 from tomosaxs_plugins.reconstruction.iteration import History
 from tomosaxs_plugins.reconstruction.iterative_slices import reconstruct_by_iteration
 from tomosaxs_plugins.reconstruction.reconstruct import reconstruct
+from tomosaxs_plugins.reconstruction.report import sections
 from tomosaxs_plugins.reconstruction.total_variation import nearest_smooth, total_variation
 
 WIDTH, CENTRE = 48, 23.3
@@ -184,6 +186,20 @@ def test_the_course_is_told() -> None:
     assert curve.shape == (5,)
     assert curve[0] == 1.0
     assert (np.diff(curve) < 0).all()
+
+
+def test_the_report_draws_the_residual() -> None:
+    """Of steps that kept one; the numbers of its end are told."""
+    steps = [
+        SimpleNamespace(label="volume", kept={"residual_of_middle_slice": np.array([1.0, 0.3, 0.05])}),
+        SimpleNamespace(label="other", kept={}),
+    ]
+    [(heading, html)] = sections(None, SimpleNamespace(steps=steps))
+    assert heading == "Iterations"
+    assert html.count("<svg") == 1
+    assert "volume, middle slice" in html
+    assert "5 % after 2 iterations" in html
+    assert sections(None, SimpleNamespace(steps=steps[1:])) == []
 
 
 @pytest.mark.parametrize(
