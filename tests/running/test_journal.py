@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from running_commands import here, same, values
 
+from tomosaxs.errors import StepError
+from tomosaxs.file_target import FileTarget
 from tomosaxs.runner import journal
 from tomosaxs.runner.journal import Journal, blocks_of
 
@@ -219,3 +221,23 @@ def test_a_rank_may_keep_to_its_share() -> None:
     assert blocks_of(missing, 2, 0, 4, 20) == [(2, 5), (9, 10)]
     assert blocks_of(missing, 2, 1, 4, 20) == [(10, 14), (14, 18), (18, 20)]
     assert blocks_of([(0, 3)], 2, 1, 4, 20) == []
+
+
+def test_a_block_that_cannot_be_written_ends_the_run_by_name(make_list, tmp_path, monkeypatch) -> None:
+    """It is written by a thread of its own; the step and its slices are named, and what was written before counts."""
+    listing, out = make_list(STEPS, COUNTED), tmp_path / "out"
+    real = FileTarget.write
+
+    def write(self, sliced, low, block):
+        if low >= 12:
+            raise OSError(28, "No space left on device")
+        real(self, sliced, low, block)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileTarget, "write", write)
+        with pytest.raises(StepError, match=r"step 4 reconstruct, writing .*, slices 12 to 15 of 32.*No space left"):
+            here(listing, out, block=4)
+    seen(tmp_path)
+    found = here(listing, out, resume=True)
+    assert sorted(seen(tmp_path)) == list(range(12, 32))
+    same(found, here(listing, tmp_path / "fresh"))
