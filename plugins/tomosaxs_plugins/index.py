@@ -56,14 +56,9 @@ def register_sites() -> list[Path]:
 
 @hookimpl
 def report(plan: Any, result: Any) -> list[tuple[str, str]]:
-    """Return what the report shows of integrated frames and of iterations; nothing is imported for other lists."""
-    found: list[tuple[str, str]] = []
-    if any(step.spec.target.__module__.startswith("tomosaxs_plugins.integration.") for step in plan.steps):
-        from tomosaxs_plugins.integration.report import sections
+    """Return what the report shows of integrated frames; nothing is imported for other lists."""
+    if not any(step.spec.target.__module__.startswith("tomosaxs_plugins.integration.") for step in plan.steps):
+        return []
+    from tomosaxs_plugins.integration.report import sections
 
-        found += sections(plan, result)
-    if any(step.kept and step.plugin == "reconstruct" for step in result.steps):
-        from tomosaxs_plugins.reconstruction.report import sections as iterations
-
-        found += iterations(plan, result)
-    return found
+    return sections(plan, result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from analytic import Shape, SoftDisc, picture, sinogram, smooth_phantom
 
 from tomosaxs import InputError, Scan
+from tomosaxs.report.details import curves_of
 from tomosaxs_plugins.reconstruction.backends import load
 from tomosaxs_plugins.reconstruction.iteration import History
 from tomosaxs_plugins.reconstruction.iterative_slices import reconstruct_by_iteration
 from tomosaxs_plugins.reconstruction.reconstruct import reconstruct
-from tomosaxs_plugins.reconstruction.report import sections
 from tomosaxs_plugins.reconstruction.total_variation import nearest_smooth, total_variation
 
 WIDTH, CENTRE = 48, 23.3
@@ -189,17 +188,11 @@ def test_the_course_is_told() -> None:
 
 
 def test_the_report_draws_the_residual() -> None:
-    """Of steps that kept one; the numbers of its end are told."""
-    steps = [
-        SimpleNamespace(label="volume", kept={"residual_of_middle_slice": np.array([1.0, 0.3, 0.05])}),
-        SimpleNamespace(label="other", kept={}),
-    ]
-    [(heading, html)] = sections(None, SimpleNamespace(steps=steps))
-    assert heading == "Iterations"
-    assert html.count("<svg") == 1
-    assert "volume, middle slice" in html
-    assert "5 % after 2 iterations" in html
-    assert sections(None, SimpleNamespace(steps=steps[1:])) == []
+    """Series that a step kept are drawn, masks are not; the numbers of their ends are told."""
+    kept = {"residual_of_middle_slice": np.array([1.0, 0.3, 0.05]), "mask": np.zeros((3, 3), dtype=bool)}
+    [(chart, caption)] = curves_of(kept)
+    assert chart.count("<svg") == 1
+    assert caption == "residual of middle slice: 1 at first, 0.05 in the end"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,21 @@ def details_of(estimate: Estimate) -> tuple[list[tuple[str, str]], list[tuple[st
     return charts, numbers
 
 
+def curves_of(kept: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (chart, caption) of every series of floats that a step kept, against its entries from 0."""
+    found = []
+    for name, value in kept.items():
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and array.ndim == 1 and 1 < len(array) <= 5000:
+            title = name.replace("_", " ")
+            low = bool((array > 0).all()) and float(array.max()) > 10 * float(array.min())
+            chart = line_chart(
+                [(name, np.arange(float(len(array))), array)], ("entry", title), log=low, size=(430, 200)
+            )
+            found.append((chart, f"{title}: {array[0]:.4g} at first, {array[-1]:.4g} in the end"))
+    return found
+
+
 def _as_series(value: Any) -> NDArray[Any] | None:
     if isinstance(value, (str, Mapping)) or value is None:
         return None

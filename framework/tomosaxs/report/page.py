@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tomosaxs.plugin import Estimate
-from tomosaxs.report.details import details_of
+from tomosaxs.report.details import curves_of, details_of
 from tomosaxs.report.pictures import png_uri
 from tomosaxs.report.plain import style
 from tomosaxs.report.views import view_of
@@ -168,6 +168,7 @@ def _step(step: StepRecord, result: Result) -> dict[str, Any]:
         "seconds": duration(step.seconds),
         "share": 100.0 * step.seconds / longest,
         "citations": sorted(numbers[doi] for doi in step.citations),
+        "charts": [(chart, f"{step.label}: {caption}") for chart, caption in curves_of(step.kept)],
     }
 
 

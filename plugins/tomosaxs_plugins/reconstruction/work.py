@@ -70,6 +70,6 @@ def filtered_memory(width: int, count: int, slices: int, algorithm: str, threads
         That work; eight slices are on the grid of each.
     """
     if algorithm == "backproject":
-        return 8e6 + 4000.0 * width * threads
+        return 8e6 + threads * (4000.0 * width + 12.0 * count * count)
     grid = 8 * 8.0 * (1.25 * count) * (1.25 * count / 2 + 2)
     return min(threads, -(-slices // 8)) * (1.15 * grid + 4000.0 * width) + 2000.0 * width
