@@ -82,7 +82,7 @@ def _threads(text: str) -> int:
     type=click.Choice(["auto", "full", "sampled"]),
     default="auto",
     show_default=True,
-    help="Of the inputs: of all bytes, or of samples; auto: samples of files over 1 GiB.",
+    help="Of the inputs: of all bytes, or of samples; auto: samples of files over 64 MiB.",
 )
 @click.option(
     "--stall",
