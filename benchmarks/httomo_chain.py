@@ -116,12 +116,19 @@ def variants(scan: Path, axis: str, peer: list[str], ranks: list[int]) -> list[V
     return found
 
 
-def error(volume: np.ndarray, truth: np.ndarray) -> float:
-    """Return the relative RMS error of a slice inside nine tenths of the field."""
+def error(volume: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return the relative RMS error of a slice in nine tenths of the field, raw and with gain and offset fitted."""
     side = truth.shape[0]
-    place = np.hypot(*np.indices(truth.shape) - (side - 1) / 2)
-    inside = place < 0.45 * side
-    return float(np.sqrt(np.mean((volume - truth)[inside] ** 2) / np.mean(truth[inside] ** 2)))
+    inside = np.hypot(*np.indices(truth.shape) - (side - 1) / 2) < 0.45 * side
+    found, true = volume[inside].astype(float), truth[inside].astype(float)
+    fitted = np.polyval(np.polyfit(found, true, 1), found)
+    return tuple(float(np.sqrt(np.mean((each - true) ** 2) / np.mean(true**2))) for each in (found, fitted))
+
+
+def told_error(name: str, slices: list[np.ndarray], truth: np.ndarray) -> str:
+    """Say the errors of the best of some orientations of a slice."""
+    raw, fitted = min(error(each, truth) for each in slices)
+    return f"{name}: error {raw:.3f}, after a fit of gain and offset {fitted:.3f}"
 
 
 def judged(folder: Path, scan: Path) -> list[str]:
@@ -136,14 +143,13 @@ def judged(folder: Path, scan: Path) -> list[str]:
     for result in sorted(folder.glob("own_*/result.nxs")):
         with h5py.File(result) as file:
             volume = file["entry/reconstruct/data"]
-            told.append(f"{result.parent.name}: error {error(volume[volume.shape[0] // 2], truth):.3f}")
+            told.append(told_error(result.parent.name, [volume[volume.shape[0] // 2]], truth))
     for place in sorted(folder.glob("peer_*")):
         result = max(place.glob("*/*.h5"), key=os.path.getmtime)
         with h5py.File(result) as file:
             volume = file["data"]
             picture = volume[:, volume.shape[1] // 2] / pixel
-        orientations = (picture, picture[::-1], picture[:, ::-1], picture[::-1, ::-1])
-        told.append(f"{place.name}: error {min(error(each, truth) for each in orientations):.3f} (best orientation)")
+        told.append(told_error(place.name, [np.rot90(e, n) for e in (picture, picture.T) for n in range(4)], truth))
     return told
 
 
