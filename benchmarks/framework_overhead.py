@@ -4,7 +4,7 @@
 
 Both read the same scan, correct it, take the logarithm, reconstruct around the same given axis in the same blocks and
 write the volume. Two spans are compared: from the first block read to the last one written (the loop alone, without
-what is read, planned and imported before it), and the whole, with checks, plan, checksums, NeXus metadata and report.
+what is planned and imported before it), and the whole, with checks, plan, checksums, NeXus metadata and report.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def plain_loop(scan: Path, axis: float, block: int, algorithm: str, target: Path
         first, last = np.flatnonzero(key == 0)[[0, -1]]
         where = np.flatnonzero(key == 1)
         frames = detector["data"]
+        wall, processor = now()  # the runner reads flats and darks within the section, too
         dark = frames[: np.flatnonzero(key == 2)[-1] + 1].mean(axis=0, dtype=np.float32)
         groups = [where[where < first], where[where > last]]
         flats = np.stack([frames[g[0] : g[-1] + 1].mean(axis=0, dtype=np.float32) for g in groups])
@@ -53,7 +54,6 @@ def plain_loop(scan: Path, axis: float, block: int, algorithm: str, target: Path
         weights = np.stack([1 - after, after])[:, None, :, None].astype(np.float32)
         rows, columns = frames.shape[1:]
         volume = out.create_dataset("volume", (rows, columns, columns), np.float32)
-        wall, processor = now()
         for low in range(0, rows, block):
             part = slice(low, min(low + block, rows))
             counts = np.ascontiguousarray(frames[first : last + 1, part].transpose(1, 0, 2))
