@@ -99,15 +99,22 @@ class _Finished(Exception):
 class _Rank(Communicator):
     """One of several ranks, one after the other in this process, the first rank last."""
 
-    def __init__(self, rank: int, size: int, told: dict[int, Any]) -> None:
+    def __init__(self, rank: int, size: int, told: dict[int, list[Any]]) -> None:
         self.rank, self.size, self.told = rank, size, told
+        told[rank] = []
 
     def gather(self, value: Any, root: int = 0) -> list[Any] | None:
-        """Keep what this rank tells; the first rank gets everything."""
-        self.told[self.rank] = super().gather(value)
+        """Keep what this rank tells; the first rank gets everything, nothing of those that have no more to tell."""
+        mine = self.told[self.rank]
+        mine.extend(super().gather(value) or [])
         if self.rank != root:
             return None
-        return [self.told[rank][0] for rank in range(self.size)]
+        turn = len(mine) - 1
+        return [self.told[rank][turn] if turn < len(self.told[rank]) else [] for rank in range(self.size)]
+
+    def allreduce_max(self, value: float) -> Any:
+        """Return how often the longest rank tells something; the first rank, which comes last, knows it."""
+        return max([value, *(len(self.told[rank]) for rank in range(self.size) if self.rank == 0)])
 
     def bcast(self, value: Any, root: int = 0) -> Any:
         """Return the first rank's value; the others are through."""
