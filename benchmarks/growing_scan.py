@@ -53,8 +53,10 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TOMOSAXS_RATES", str(given.folder / "rates.json"))
-    print("| raw GB | rows | foretold s | measured s | main pass s | of a slice ms | peak MB | promised MB | load |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| raw GB | rows | foretold s | measured s | main pass s | of a slice ms | processor s | peak MB | promised MB | load |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for rows in [*([given.calibrate] if given.calibrate else []), *given.rows]:
         print(one_run(given, rows), flush=True)
 
@@ -79,7 +81,8 @@ def one_run(given: argparse.Namespace, rows: int) -> str:
     shutil.rmtree(given.folder / "out")
     return (
         f"| {scan.stat().st_size / 1e9:.2f} | {rows} | {told.seconds:.1f} | {done.seconds:.1f} | {main:.1f} | "
-        f"{main / rows * 1e3:.0f} | {done.peak / 1e6:.0f} | {node_memory(planned) / 1e6:.0f} | {os.getloadavg()[0]:.1f} |"
+        f"{main / rows * 1e3:.0f} | {done.processor:.0f} | {done.peak / 1e6:.0f} | {node_memory(planned) / 1e6:.0f} | "
+        f"{os.getloadavg()[0]:.1f} |"
     )
 
 
