@@ -53,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TOMOSAXS_RATES", str(given.folder / "rates.json"))
-    columns = "raw GB, rows, foretold s, measured s, main pass s, of a slice ms, processor s, peak MB, promised MB, load"
+    columns = "raw GB, rows, foretold s, measured s, main pass s, a slice ms, processor s, peak MB, promised MB, load"
     print("| " + columns.replace(", ", " | ") + " |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for rows in [*([given.calibrate] if given.calibrate else []), *given.rows]:
