@@ -3,8 +3,8 @@
     python benchmarks/plan_accuracy.py [--ranks 1 2] [--repeat 2] [--lists tomography_fbp phase_contrast]
 
 Rates are kept in a file of the benchmark's own. For every list one run on a smaller scan calibrates it; then the
-larger scan is planned and run. Wall seconds are those of the whole command. With `--load` the load of the machine is
-told with every run: on a busy machine figures say little.
+larger scan is planned and run. Wall seconds are those of the whole command. The load of the machine is told
+with every run: on a busy machine figures say little.
 """
 
 from __future__ import annotations
@@ -124,10 +124,8 @@ def _turn(
     told = time_of(planned, load_rates())
     start = [str(Path(sys.executable).with_name("mpirun")), "-n", str(ranks)] if ranks > 1 else []
     given = [word for text in inputs for word in ("--input", text)] + [w for text in settings for w in ("--set", text)]
-    done = measure(
-        [*start, sys.executable, "-c", OWN, file, *given, "-o", work / "out"], folder=work, environment=dict(os.environ),
-        every=1.0,
-    )  # fmt: skip
+    command = [*start, sys.executable, "-c", OWN, file, *given, "-o", work / "out"]
+    done = measure(command, folder=work, environment=dict(os.environ), every=1.0)
     if done.status:
         raise SystemExit(done.text)
     if turn:
