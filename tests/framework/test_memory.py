@@ -13,7 +13,6 @@ from tomosaxs.plan import Options
 from tomosaxs.plan.memory import pass_bytes, too_large
 from tomosaxs.testing.contract import plan_of
 
-
 BLOCK = 5024
 """Frames of the example that make a block of 256 MiB, in whole lanes."""
 
@@ -63,7 +62,7 @@ def test_a_budget_below_one_slice_is_refused_with_the_least_one():
     with pytest.raises(InputError, match=r"step 1 costly needs 1\.06M even with one slice at a time, and 0\.001 MB"):
         planned(1000.0)
     assert planned(1.06e6)[0].block == 1
-    with pytest.raises(InputError, match="give --memory 1.06M or more"):
+    with pytest.raises(InputError, match=r"give --memory 1\.06M or more"):
         planned(1.05e6)
 
 

@@ -15,9 +15,7 @@ LOOK_SECONDS = 0.5  # between two looks at the memory
 _STALL_LOOKS = 5.0  # seconds between two looks at the progress, at most
 _SIGN_OF_LIFE = 1 << 20  # bytes read or written: more than the lines of a log
 _COMPUTES = 0.1  # of the time: less is waiting
-_PATIENCE = (
-    12.0  # times the limit for a rank that computes: hundreds of iterations are slow, not stuck
-)
+_PATIENCE = 12.0  # times the limit for a rank that computes: hundreds of iterations are slow, not stuck
 _BEYOND = 1.5
 _BESIDE = 1e9
 """A run is ended when its ranks hold more than `_BEYOND` times what was promised, and `_BESIDE` bytes."""
