@@ -180,34 +180,45 @@ def test_counts_and_a_forgotten_logarithm_are_warned_of(tmp_path) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32", "int32"])
 @pytest.mark.parametrize("row", [-1, 1])
-def test_healthy_slices_get_the_same_bits_as_others(dtype, row, monkeypatch):
-    """Compiled and by NumPy, with a slice that has a dead pixel, one with a hot one and one with NaN in its flat."""
+@pytest.mark.parametrize("columns", [40, 41])
+@pytest.mark.parametrize("fill", [True, False])
+def test_compiled_and_by_numpy_the_same_bits(dtype, row, columns, fill, monkeypatch):
+    """Slices without dead pixels, with some alone, in runs and at the ends, one hot, one NaN, one with dead rows."""
     pytest.importorskip("numba", reason="without it there is one way only")
     rng = np.random.default_rng(7)
-    counts = rng.integers(90, 60000, (6, 31, 40)).astype(dtype)
-    dark = rng.normal(100, 3, (6, 1, 40)).astype(np.float32)
-    flats = rng.normal(30000, 500, (2, 6, 1, 40)).astype(np.float32)
+    counts = rng.integers(90, 60000, (7, 31, columns)).astype(dtype)
+    dark = rng.normal(100, 3, (7, 1, columns)).astype(np.float32)
+    flats = rng.normal(30000, 500, (2, 7, 1, columns)).astype(np.float32)
     share = np.linspace(0, 1, 31, dtype=np.float32)
     weights = np.stack([1 - share, share])[:, None, :, None]
-    flats[:, 1, 0, 7] = dark[1, 0, 7]  # dead
+    flats[:, 1, 0, [0, 7, 8, 9, 20, columns - 1]] = dark[1, 0, [0, 7, 8, 9, 20, columns - 1]]  # dead
     flats[:, 2, 0, 9] = 1e7  # hot: the median is needed
     flats[1, 3, 0, 5] = np.nan
+    flats[:, 4] = dark[4]  # nothing but dead pixels
+    flats[1, 5, 0, ::2] = 0.0  # dead at late times: half of the row, so that the median falls between two values
     if row == 1:
         counts, dark, flats, weights = (
             np.ascontiguousarray(x.swapaxes(-1, -2)) for x in (counts, dark, flats, weights)
         )
     asked = []
-    real = kernels._not_healthy
+    real = kernels._not_compiled
 
     def noted(*given):
-        asked.extend(real(*given))
-        return asked
+        asked.append(real(*given))
+        return asked[-1]
 
-    monkeypatch.setattr(kernels, "_not_healthy", noted)
-    made, dead = transmission(counts, dark, flats, weights, row)
-    assert asked == [1, 2, 3]
-    monkeypatch.setattr(kernels, "_not_healthy", lambda *given: range(6))
-    meant, expected = transmission(counts, dark, flats, weights, row)
+    monkeypatch.setattr(kernels, "_not_compiled", noted)
+    made, dead = transmission(counts, dark, flats, weights, row, fill=fill)
+    assert asked == [[]]
+    monkeypatch.setattr(kernels, "_not_compiled", lambda *given: range(7))
+    meant, expected = transmission(counts, dark, flats, weights, row, fill=fill)
     assert made.tobytes() == meant.tobytes()
     assert dead.tolist() == expected.tolist()
-    assert dead[1] == 31
+    assert dead[1] == 6 * 31
+    assert 0 < dead[5] < 31 * columns
+
+
+def test_the_number_of_raised_values_is_told_with_nan_among_them() -> None:
+    signal = np.array([[0.5, 1e-5], [np.nan, -1.0], [1.0, 2.0]], dtype=np.float32)
+    _, raised = minus_logarithm(signal, 1e-4)
+    assert raised.tolist() == [1, 1, 0]

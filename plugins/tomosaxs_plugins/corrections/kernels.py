@@ -54,7 +54,7 @@ def transmission(
     row = row_axis % counts.ndim - 1
     out = np.empty(counts.shape, np.float32)
     dead = np.zeros(len(counts), dtype=np.intp)
-    for number in _not_healthy(counts, dark, flats, weights, row, np.float32(dead_below), out):
+    for number in _not_compiled(counts, dark, flats, weights, row, np.float32(dead_below), fill, out, dead):
         one = np.ascontiguousarray(counts[number], dtype=np.float32)
         black = dark[min(number, len(dark) - 1)]
         span = _interpolated(flats, weights, number) - black
@@ -69,13 +69,14 @@ def transmission(
     return out, dead
 
 
-def _not_healthy(
-    counts: NDArray[Any], dark: Array, flats: Array, weights: Array, row: int, dead_below: np.float32, out: Array
-) -> list[int]:
-    """Do, in several threads, the slices that surely have no dead pixel; return the others."""
+def _not_compiled(
+    counts: NDArray[Any], dark: Array, flats: Array, weights: Array, row: int, dead_below: np.float32, fill: bool,
+    out: Array, dead: Counts,
+) -> list[int]:  # fmt: skip
+    """Correct all slices with the compiled kernel, in several threads; return those it was not there for."""
     if counts.ndim != 3 or not len(flats) or importlib.util.find_spec("numba") is None:
         return list(range(len(counts)))
-    from tomosaxs_plugins.corrections.healthy_rows import transmission_of_healthy
+    from tomosaxs_plugins.corrections.rows import transmission_of_rows
     from tomosaxs_plugins.volume.parts import for_each
 
     shape = counts.shape[1:]
@@ -86,14 +87,14 @@ def _not_healthy(
         own = values[..., min(number, values.shape[-3] - 1), :, :]
         return np.moveaxis(np.broadcast_to(own, (*own.shape[:-2], *shape)), row - 2, -1)
 
-    def healthy(number: int) -> bool:
+    def one(number: int) -> None:
         room = np.empty(shape[row], np.float32)
-        one, target = np.moveaxis(data[number], row, -1), np.moveaxis(out[number], row, -1)
-        given = (lines(dark, number), lines(flats, number), lines(weights, number))
-        return bool(transmission_of_healthy(one, *given, dead_below, room, target))
+        given, target = np.moveaxis(data[number], row, -1), np.moveaxis(out[number], row, -1)
+        of_slice = (lines(dark, number), lines(flats, number), lines(weights, number))
+        dead[number] = transmission_of_rows(given, *of_slice, dead_below, fill, room, target)
 
-    done = for_each(healthy, list(range(len(data))))
-    return [number for number, whole in enumerate(done) if not whole]
+    for_each(one, list(range(len(data))))
+    return []
 
 
 def fill_dead(values: NDArray[Any], bad: NDArray[np.bool_], row_axis: int) -> int:
@@ -141,7 +142,9 @@ def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0
     if open_beam != 1.0:
         data = data / np.float32(open_beam)
     lowest = np.float32(minimum)
-    raised = counts_of(data < lowest)
+    # most blocks have no such value, which the smallest one tells; it is no number where one of them is not
+    none = data.size == 0 or bool(data.min() >= lowest)
+    raised = np.zeros(len(data), dtype=np.intp) if none else counts_of(data < lowest)
     out = np.empty_like(data)
     numexpr.evaluate("-log(where(data < lowest, lowest, data))", out=out, casting="same_kind")
     return out, raised
