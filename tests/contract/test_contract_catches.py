@@ -242,7 +242,7 @@ BAD = [
     (wrong_shape, "returned shape .* planned was"),
     (wrong_type, "returns float32, planned was uint8"),
     (leaks_nan, "a NaN in slice 12 changes slices"),
-    (makes_nan, "of finite data: .* NaN or infinite in slices"),
+    (makes_nan, "of finite data: .* NaN or infinite in slice"),
     (random_result, "output 0 differs"),
     (not_pointwise, "declared pointwise"),
     (depends_on_order_of_ranks, "value of its estimate differs"),

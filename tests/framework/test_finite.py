@@ -67,7 +67,7 @@ def source(spoiled: int | None = None) -> Source:
 @pytest.mark.parametrize("target", [makes_nan, makes_infinity])
 def test_a_new_one_is_refused_by_name(target, block) -> None:
     for spoiled in (None, 5):  # one that was there already, in the same block, excuses nothing
-        with pytest.raises(StepError, match=rf"{target.__name__}.* made 1 values .* in slices 4 of data.*nan=True"):
+        with pytest.raises(StepError, match=rf"{target.__name__}.* made 1 value .* in slice 4 of data.*nan=True"):
             run_plugin(target, source(spoiled), block=block)
 
 
@@ -78,7 +78,7 @@ def test_what_is_declared_or_was_there_goes_on() -> None:
     assert np.isnan(kept[4]).sum() == 2
     [far] = run_plugin(spreads, source(4))
     assert np.flatnonzero(np.isnan(far).any(axis=(1, 2))).tolist() == [4, 5]
-    with pytest.raises(StepError, match="in slices 5 of data"):
+    with pytest.raises(StepError, match="1 value that is NaN or infinite in slice 5 of data"):
         run_plugin(spoils_next, source(4))
     [high] = run_plugin(large, source())
     assert np.isfinite(high).all()

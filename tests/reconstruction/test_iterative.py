@@ -150,6 +150,12 @@ def test_a_slice_of_nothing_stays_nothing() -> None:
         assert not slice_.any()
 
 
+def test_an_algorithm_that_nobody_has_is_told_with_those_that_there_are() -> None:
+    data = np.zeros((1, len(ANGLES), WIDTH), dtype=np.float32)
+    with pytest.raises(InputError, match=r"the algorithm 'griding'; they have .*backproject, .*gridding, .*sirt"):
+        reconstruct(data, Scan.of_angles(ANGLES, rows=1, columns=WIDTH), centre=CENTRE, algorithm="griding")
+
+
 def test_every_row_may_have_an_axis_of_its_own() -> None:
     """A tilted axis: the same slices as those of rows reconstructed one by one with their own axis, bit for bit."""
     axes = np.array([22.4, 23.3, 24.2])

@@ -12,6 +12,7 @@ import tomosaxs
 from tomosaxs import InputError
 from tomosaxs.plan import Options, build_plan, describe
 from tomosaxs.plan.memory import node_need
+from tomosaxs.units import size_text
 
 LISTS = Path(__file__).resolve().parents[2] / "process_lists"
 BLUR = "  - plugin: ./own.py:blur\n"
@@ -71,7 +72,13 @@ def test_in_memory_where_it_fits_and_blocks_get_the_rest(stored) -> None:
     assert [one.held for one in made.passes] == [between.dataset.nbytes] * 2
     assert saved.place.kind == "file"
     assert made.disk == saved.dataset.nbytes
-    assert "to memory, for a later pass (it fits beside the blocks" in describe(made)
+    told = describe(made)
+    assert "to memory, for a later pass (it fits beside the blocks" in told
+    size = between.dataset.nbytes
+    asked = sum(node.dataset.nbytes for node in made.passes[0].reads)
+    assert f"disk:   {size_text(asked)} read, {size_text(saved.dataset.nbytes)} written" in told
+    files = describe(stored(memory=1e9, intermediates="file")[0])
+    assert f"disk:   {size_text(asked + size)} read, {size_text(size + saved.dataset.nbytes)} written" in files
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -15,7 +15,7 @@ import click
 
 from tomosaxs.errors import Stop, TomosaxsError
 
-_INTERRUPTED = "tomosaxs: interrupted; finished passes are kept, --resume goes on from there"
+_INTERRUPTED = "tomosaxs: interrupted; what is finished is kept, --resume goes on from there"
 _PATIENCE = 4.0  # seconds between a signal and the end, whatever still computes
 _OTHER_RANK_TELLS = 3.0  # seconds; it ends this rank as soon as its message is out
 

@@ -29,7 +29,7 @@ def total_lines(plan: Plan, found: PlanTime, rates: Rates) -> list[str]:
     nodes = max(1, -(-options.ranks // options.node_ranks))
     peak = max((one.memory for one in plan.passes), default=0.0)
     held = max((one.held for one in plan.passes), default=0.0)
-    read = sum(one.work.asked * one.work.factor for one in found.passes)
+    read = sum(one.work.asked * one.work.factor - one.work.from_memory for one in found.passes)
     written = sum(one.work.written for one in found.passes)
     beside = f", {size_text(held)} in datasets between passes" if held else ""
     lines = [

@@ -52,6 +52,8 @@ class PassWork:
         decoded several times.
     asked : float
         Bytes of the values that are read.
+    from_memory : float
+        Those of them that lie in memory since an earlier pass.
     written : float
         Bytes of the values that are written to files.
     blocks : int
@@ -64,6 +66,7 @@ class PassWork:
     steps: list[StepWork] = field(default_factory=list)
     reads: dict[str, float] = field(default_factory=dict)
     asked: float = 0.0
+    from_memory: float = 0.0
     written: float = 0.0
     blocks: int = 1
     block: int = 1
@@ -106,6 +109,7 @@ def work_of(one: Pass, ranks: int) -> PassWork:
         size = one.count * node_bytes(one, node)
         halo = 1.0 + 2.0 * one.halo / block if one.count > block else 1.0
         made.asked += size
+        made.from_memory += 0.0 if (node.origin or node).on_disk else size
         name = read_rate(node)
         made.reads[name] = made.reads.get(name, 0.0) + size * halo * decoded(one, node, block, share)
     made.steps = [StepWork(step.label, rate_name(step), step_work(one, step, one.count)) for step in one.steps]

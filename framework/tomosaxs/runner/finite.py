@@ -51,8 +51,9 @@ def refuse_new_nan(step: PlannedStep, taken: Sequence[Block], made: Sequence[Blo
             count = sum(int(np.count_nonzero(~np.isfinite(np.asarray(block[number])))) for number in where)
             places = ", ".join(str(low + number) for number in where[:5]) + (", ..." if len(where) > 5 else "")
             raise StepError(
-                f"it made {count} values that are NaN or infinite in slices {places} of {node.name}, where its inputs "
-                "have none; a plugin that means them declares @plugin(nan=True)"
+                f"it made {count} {'value that is' if count == 1 else 'values that are'} NaN or infinite in "
+                f"slice{'s' if len(where) > 1 else ''} {places} of {node.name}, where its inputs have none; "
+                "a plugin that means them declares @plugin(nan=True)"
             )
 
 

@@ -129,6 +129,7 @@ def _refuse_iterations(name: str, algorithm: str, iterations: int | None) -> Non
 def _automatic(algorithm: str) -> str:
     """Return tomosaxs unless a GPU is found, or the first installed backend that has the algorithm."""
     usable, reasons = [], []
+    known: set[str] = set()
     entries = backends("reconstruct")
     for name in sorted(entries, key=lambda word: (word != "tomosaxs", word)):
         reason = entries[name].missing()
@@ -137,12 +138,17 @@ def _automatic(algorithm: str) -> str:
             continue
         found = entries[name].load()
         reason = found.missing()
+        known.update(() if reason else found.algorithms)
         if reason:
             reasons.append(f"{name}: {reason}")
         elif algorithm in found.algorithms:
             usable.append((name, found))
     if not usable:
-        raise InputError(f"no installed backend has the algorithm {algorithm!r}" + "".join(f"; {r}" for r in reasons))
+        raise InputError(
+            f"no installed backend has the algorithm {algorithm!r}; they have {', '.join(sorted(known))}"
+            + "".join(f"; {reason}" for reason in reasons),
+            parameter="algorithm",
+        )
     return next((name for name, found in usable if found.has_gpu()), usable[0][0])
 
 
