@@ -33,6 +33,8 @@ def counted(data: Sinograms, scan: Scan) -> Sinograms:
     scan.note("{count} dark pixels", np.full(len(scan.index), 2))
     scan.remark("a remark")
     scan.keep("table", np.arange(4.0))
+    if 16 in scan.index:  # of two ranks the second one's
+        scan.keep("middle_table", np.arange(3.0))
     return data
 """
 STEPS = "  - plugin: ./own.py:counted\n"
@@ -48,7 +50,7 @@ def seen(folder: Path) -> collections.Counter[int]:
 
 
 def told(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the messages of a result, and the table that the plugin kept."""
+    """Return the messages of a result, and the tables that the plugin kept."""
     with h5py.File(folder / "result.nxs") as handle:
         entry = handle["entry"]
         found: list[str] = []
@@ -61,7 +63,7 @@ def told(folder: Path) -> tuple[list[str], list[str]]:
         )
         tables: list[str] = []
         entry.visititems(lambda name, item: tables.append(name) if name.endswith("table") else None)
-    return sorted(text for text in found if "dark pixels" in text), tables
+    return sorted(text for text in found if "dark pixels" in text), sorted(tables)
 
 
 def files(folder: Path) -> dict[str, bytes]:

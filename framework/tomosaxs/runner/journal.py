@@ -35,7 +35,7 @@ from tomosaxs.runner.told import Told, add_told
 
 Range: TypeAlias = "tuple[int, int]"
 """Slices [low, high)."""
-_IDENTITY, _HEAD, _KEPT = "identity", "head.json", "kept.bin"
+_IDENTITY, _HEAD, _KEPT = "identity", "head.json", "kept"
 
 
 def journal_key(one: Pass) -> str:
@@ -184,19 +184,21 @@ class Journal:
             raise OSError(f"{self.folder}: the journal cannot be written: the disk is full")
 
     def keep(self, kept: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep the arrays that steps keep for the record; by the first rank."""
-        plain = {
-            label: {name: np.asarray(array) for name, array in arrays.items()}
-            for label, arrays in kept.items()
-            if arrays
-        }
-        part = self.folder / f"{_KEPT}.part"
-        part.write_bytes(encode(plain).tobytes())
-        part.replace(self.folder / _KEPT)
+        """Keep the arrays that steps keep for the record; each by the first rank that has it, often a single one."""
+        for label, arrays in kept.items():
+            for name, array in arrays.items():
+                file = self.folder / f"{_KEPT}-{digest([label, name])}.bin"
+                if file.exists():
+                    continue
+                part = self.folder / f"{uuid.uuid4().hex}.part"
+                part.write_bytes(encode({label: {name: np.asarray(array)}}).tobytes())
+                part.replace(file)
 
     def _kept(self) -> dict[str, dict[str, Any]]:
-        file = self.folder / _KEPT
-        found: dict[str, dict[str, Any]] = decode(np.fromfile(file, np.uint8)) if file.is_file() else {}
+        found: dict[str, dict[str, Any]] = {}
+        for file in sorted(self.folder.glob(f"{_KEPT}-*.bin")):
+            for label, arrays in decode(np.fromfile(file, np.uint8)).items():
+                found.setdefault(label, {}).update(arrays)
         return found
 
     def close(self) -> None:

@@ -256,7 +256,7 @@ def _carry_all(
             notes = difference(told_by(context.notes, labels), before[0])
             remarks = difference(told_by(context.remarks, labels), before[1])
             names = {(label, name) for label in labels for name in context.kept.get(label, ())}
-            if context.comm.rank == 0 and not names <= kept:
+            if not names <= kept:
                 kept = names
                 journal.keep({label: context.kept[label] for label, _ in names})
             behind.put(partial(write, pieces, low, high, notes, remarks))
