@@ -16,7 +16,9 @@ from tomosaxs.plan.cost import time_of
 from tomosaxs.plan.work import decoded, rate_name, work_of
 from tomosaxs.rates import Rates, Seen, load_rates, rates_file, rates_of, save_rates
 from tomosaxs.runner.meter import Meter, learn
+from tomosaxs.shipped_rates import SHIPPED
 from tomosaxs.testing.contract import plan_of
+from tomosaxs_plugins.reconstruction.backends.own import TomosaxsBackend
 from tomosaxs_plugins.reconstruction.work import reconstruction_work
 
 
@@ -136,6 +138,12 @@ def test_a_run_teaches_what_it_took_and_the_same_plan_is_then_foretold():
     assert of_pass.seconds == pytest.approx(1.1, rel=1e-3)
     twice = time_of(planned(source=frames(200), options=options), rates)
     assert twice.passes[0].seconds == pytest.approx(0.5 + 2 * 0.6, rel=1e-3)
+
+
+def test_every_algorithm_of_our_own_has_a_rate_of_the_reference_machine():
+    """An iterative one is not guessed by its bytes, which would be hundreds of times too little."""
+    for algorithm in {*TomosaxsBackend.algorithms} - {"fbp"}:  # which is planned as gridding
+        assert f"reconstruct backend=tomosaxs algorithm={algorithm}" in SHIPPED, algorithm
 
 
 def test_steps_that_nobody_measured_are_named():

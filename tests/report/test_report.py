@@ -64,6 +64,7 @@ def page_of(made, tmp_path, **options):
 def test_a_whole_report(tmp_path):
     made = result(tmp_path, curves(tmp_path), volume(tmp_path))
     made.messages.append("3 dead pixels <b>")
+    made = replace(made, settings=("--set reconstruct.filter=hann", "--root /a=/b"))
     checker, text = page_of(made, tmp_path, extra=[("More & more", "<p>from <em>elsewhere</em></p>")])
     assert "Tooth <script>alert('x')</script>" in text
     assert "3 dead pixels <b>" in text
@@ -72,6 +73,7 @@ def test_a_whole_report(tmp_path):
     assert LIST_TEXT.strip() in text
     assert "pass 1 <reads> 5 %" in text
     assert "looked at 20 rows" in text
+    assert [part for part in checker.texts if part.startswith("--")] == [*made.settings]
     assert "NXtomo in /entry1/tomo_entry" in text
     assert f"silx view {made.path}" in text
     assert "More & more" in text

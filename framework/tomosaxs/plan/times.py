@@ -72,4 +72,5 @@ def _advice(plan: Plan, found: PlanTime, rates: Rates, nodes: int) -> list[str]:
         return []
     ranks = f"{best.node_ranks} ranks" if best.node_ranks > 1 else "1 rank"
     on = f"{ranks} on each of {nodes} nodes" if nodes > 1 else ranks
-    return [f"        {on}, {best.threads} threads each, would take about {seconds_text(seconds)}"]
+    threads = f"{best.threads} thread{'s' if best.threads > 1 else ''} each"
+    return [f"        {on}, {threads}, would take about {seconds_text(seconds)}"]
