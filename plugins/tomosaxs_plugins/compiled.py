@@ -10,11 +10,15 @@ is called: lists are checked, planned and explained without it.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+COMPILING = "tomosaxs.compiling"
+"""Name of the logger that is told of every compilation."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -96,6 +100,7 @@ def _numba() -> Any:
     import numba
     import numba.np.linalg as algebra
 
+    _tell_of_compiling()
     look = getattr(algebra, "ensure_blas", None)
     if look is None or not _is_installed("scipy"):
         return numba
@@ -106,6 +111,27 @@ def _numba() -> Any:
     finally:
         untyped.ensure_blas = look
     return numba
+
+
+def _tell_of_compiling() -> None:
+    """Log the name of every function that is compiled because no machine code of it is kept yet."""
+    from numba.core import event as untyped_event
+
+    event: Any = untyped_event
+
+    class Teller(event.Listener):  # type: ignore[misc]
+        """Hears of it before it begins."""
+
+        def on_start(self, happening: Any) -> None:
+            """Log it, unless it will be compiled in the next run as well."""
+            dispatcher = happening.data.get("dispatcher")
+            if type(getattr(dispatcher, "_cache", None)).__name__ != "NullCache":
+                logging.getLogger(COMPILING).info("%s", getattr(dispatcher, "__name__", "a function"))
+
+        def on_end(self, happening: Any) -> None:
+            """Nothing to do."""
+
+    event.register("numba:compile", Teller())
 
 
 def _assumed() -> None:

@@ -48,7 +48,12 @@ def compared(plan: Plan, found: PlanTime, ranks: Sequence[Mapping[str, Any]], st
 
 
 def keep(plan: Plan, ranks: Sequence[Mapping[str, Any]], meter: Meter, start: float) -> str:
-    """Refine this machine's rates and keep them; return why that was not possible, else an empty text."""
+    """Refine this machine's rates and keep them; return why that was not possible, else an empty text.
+
+    A run that had to compile inner loops says nothing about the next one.
+    """
+    if any(rank.get("compiled") for rank in ranks):
+        return ""
     rates = load_rates()
     learn(plan, ranks, rates, start, time.perf_counter() - meter.ended)
     return save_rates(rates)

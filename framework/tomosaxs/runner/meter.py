@@ -35,6 +35,8 @@ class Meter:
         self.begun: float | None = None
         """When the first pass began, by `time.perf_counter`."""
         self.ended = 0.0
+        self.compiled = False
+        """Whether inner loops were compiled on the way."""
         self._now: tuple[int, float] | None = None
 
     def step(self, number: int, step: PlannedStep, slices: int, seconds: float) -> None:
@@ -77,7 +79,8 @@ class Meter:
     def plain(self) -> dict[str, Any]:
         """Return everything as what can be sent between ranks."""
         with self._lock:
-            return {"steps": dict(self.steps), "moved": dict(self.moved), "passes": dict(self.passes)}
+            plain: dict[str, Any] = {"steps": dict(self.steps), "moved": dict(self.moved), "passes": dict(self.passes)}
+            return {**plain, "compiled": self.compiled}
 
 
 def pass_seconds(ranks: Sequence[Mapping[str, Any]]) -> dict[int, float]:

@@ -22,6 +22,7 @@ from tomosaxs.result import Result
 from tomosaxs.runner.begin import told_before
 from tomosaxs.runner.between import give_back, keep_in_memory
 from tomosaxs.runner.checksums import Checksums, Extent, InputChanged
+from tomosaxs.runner.compiling import Compiling
 from tomosaxs.runner.context import Context, Log
 from tomosaxs.runner.estimates import estimate_to_plain, run_estimate, save_estimate
 from tomosaxs.runner.folder import (
@@ -117,7 +118,8 @@ class Run:
 
     def _passes_and_result(self) -> Result:
         try:
-            self._passes()
+            with Compiling(self._compiling):
+                self._passes()
             self.context.set_stage("writing the result")
             record = RunRecord(self.context, self.started, self.clock, self.threads)
             result = record.collect()
@@ -131,6 +133,11 @@ class Run:
             ) from error
         self.comm.barrier()
         return result
+
+    def _compiling(self, text: str) -> None:
+        self.context.meter.compiled = True
+        if self.comm.rank == 0:
+            self.log(text)
 
     def _at(self, update: Callable[[str], None], stage: str) -> None:
         update(stage)
