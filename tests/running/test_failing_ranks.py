@@ -40,6 +40,7 @@ def trouble(data: Sinograms, scan: Scan, *, how: Annotated[str, Param("what happ
         return data * np.nan
     return data
 """
+STORED = ("--intermediates", "file")  # what lies in memory is made again by a run that resumes
 SAYS = {
     "raise": "RuntimeError: the lens fell off",
     "memory": r"out of memory \(try --memory\).*MemoryError: no more",
@@ -76,7 +77,7 @@ def undisturbed(tmp_path_factory, scan):
 )
 def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_path, undisturbed) -> None:
     listing = make_list(STEPS.format(how=how), TROUBLE)
-    done = command("run", listing, "-o", tmp_path / "out", "--block", 5, ranks=ranks)
+    done = command("run", listing, "-o", tmp_path / "out", "--block", 5, *STORED, ranks=ranks)
     assert done.seconds < 40, done.text
     assert not (tmp_path / "out" / "result.nxs").exists()
     assert "Traceback" not in done.text
@@ -104,7 +105,7 @@ def test_one_rank_fails_and_resume_finishes(how, ranks, make_list, command, tmp_
     if (how, ranks) not in (("raise", 2), ("kill", 3), ("none", 0)):
         return
     (tmp_path / "cured").touch()
-    again = command("run", listing, "-o", tmp_path / "out", "--resume", ranks=ranks)
+    again = command("run", listing, "-o", tmp_path / "out", "--resume", *STORED, ranks=ranks)
     assert again.status == 0, again.text
     assert not again.lines("pass 1: ")  # the finished pass is not run a second time
     assert again.lines("pass 2: trouble, reconstruct")

@@ -145,8 +145,12 @@ masks = plateau_masks(64, margin=2.5)
 
 # kernels import no framework at all
 from tomosaxs_plugins.reconstruction.backprojection import filtered_backprojection
-again = filtered_backprojection(sinograms, angles, axis.value, padding="edge")
-assert np.allclose(again, volume)
+from tomosaxs_plugins.reconstruction.gridding import gridding
+again = gridding(sinograms, angles, axis.value, padding="edge")
+assert np.array_equal(again, volume)
+exact = filtered_backprojection(sinograms, angles, axis.value, padding="edge")
+# sharp edges hold the highest frequencies, which the two do not interpolate alike
+assert np.sqrt(np.mean((exact - volume)[:, masks["body"]] ** 2)) < 3e-3 * volume.max()
 
 from tomosaxs_plugins.corrections.normalise_by_monitor import normalise_by_monitor
 from tomosaxs_plugins.corrections.find_open_beam import find_open_beam

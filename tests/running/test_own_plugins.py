@@ -257,7 +257,7 @@ def test_an_estimator_after_a_halo_needs_the_pass_stored(make_list, command, tmp
     steps += "  - plugin: reconstruct\n    centre: ${axis}\n"
     listing = make_list(steps, HALO, text=HEAD)
     planned = command("plan", listing)
-    assert "the work folder, for a later pass" in planned.text
+    assert "memory, for a later pass" in planned.text
     found = run_everywhere(listing, command, tmp_path, ((0, None), (3, 4)))
     assert found["axis.value"] == pytest.approx(33.7, abs=0.3)
 

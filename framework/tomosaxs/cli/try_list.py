@@ -145,10 +145,10 @@ def list_to_try(
     label = spec.name if spec.name not in names else f"{spec.name}_{TRIED}"
     steps = [each for each in base.steps if each.entry.active and each.entry.number <= step]
     watch = Watch()
-    watched = spec
+    watched = replace(spec, nan=True)  # the trial itself tells of NaN
     if not spec.stateful and not spec.gpu:
         alone = not spec.halo and spec.wants_scan is None and not spec.pointwise
-        watched = replace(spec, target=watch.around(spec.target, alone))
+        watched = replace(watched, target=watch.around(spec.target, alone))
     entry = StepEntry(plugin, given, {}, {}, number=number, name=None, label=label, on=(name,), to=(TRIED,))
     tried = CheckedStep(entry, watched.reading(1), values, {}, (name,), (TRIED,))
     checked = replace(base, steps=(*steps, tried))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tomosaxs.errors import StepError
 from tomosaxs.plan import PlannedStep
+from tomosaxs.runner.device import from_device
 
 Block = NDArray[Any]
 _SMALL = 1 << 23
@@ -43,12 +44,13 @@ def refuse_new_nan(step: PlannedStep, taken: Sequence[Block], made: Sequence[Blo
     for block, node in zip(made, step.made, strict=True):
         if node.values_of is not None or all_finite(block):
             continue
-        bad = ~_finite_slices(block)
+        host = from_device(block)
+        bad = ~_finite_slices(host)
         for given in taken:
-            bad &= _spread(_finite_slices(given), step.halo[1], len(bad))
+            bad &= _spread(_finite_slices(from_device(given)), step.halo[1], len(bad))
         if bad.any():
             where = np.flatnonzero(bad)
-            count = sum(int(np.count_nonzero(~np.isfinite(np.asarray(block[number])))) for number in where)
+            count = sum(int(np.count_nonzero(~np.isfinite(host[number]))) for number in where)
             places = ", ".join(str(low + number) for number in where[:5]) + (", ..." if len(where) > 5 else "")
             raise StepError(
                 f"it made {count} {'value that is' if count == 1 else 'values that are'} NaN or infinite in "
@@ -60,7 +62,8 @@ def refuse_new_nan(step: PlannedStep, taken: Sequence[Block], made: Sequence[Blo
 def all_finite(block: Any) -> bool:
     """Return whether every value is finite: a sum at the speed of memory, since one NaN or infinity spoils it."""
     if not isinstance(block, np.ndarray):  # on a device: its own library adds up
-        return bool(np.isfinite(float(block.sum())))
+        add = getattr(block, "sum", None)
+        return all_finite(from_device(block)) if add is None else bool(np.isfinite(float(add())))
     if block.dtype.kind not in "fc":
         return True
     parts = _threads() if block.nbytes > _SMALL else 1
@@ -73,8 +76,6 @@ def all_finite(block: Any) -> bool:
 
 
 def _finite_slices(block: Any) -> NDArray[np.bool_]:
-    if not isinstance(block, np.ndarray):
-        return np.array([all_finite(each) for each in block], dtype=bool)
     if block.dtype.kind not in "fc":
         return np.ones(len(block), dtype=bool)
     return np.array([all_finite(each) for each in block], dtype=bool)

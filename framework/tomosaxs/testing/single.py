@@ -20,6 +20,7 @@ from tomosaxs.errors import InputError
 from tomosaxs.plan import Node, Options, Pass, Plan, build_plan
 from tomosaxs.plugin import Estimate, PluginSpec, loader
 from tomosaxs.process_list import CheckedInput, CheckedList, CheckedStep, InputEntry, ProcessList, StepEntry
+from tomosaxs.runner.begin import SCRATCH
 from tomosaxs.runner.context import Context
 from tomosaxs.runner.estimates import run_estimate
 from tomosaxs.runner.sections import PassRunner
@@ -139,7 +140,7 @@ def run_once(
     with TemporaryDirectory(dir=folder) as scratch:
         outcome = _all_ranks(plan, one, ranks, Path(scratch))
         for path in sorted(Path(scratch).glob(".work/*/files/**/*")):
-            if path.is_file():
+            if path.is_file() and SCRATCH not in path.parts:  # a run removes what is only kept meanwhile
                 outcome.files[path.name] = path.read_bytes()
     return outcome
 
