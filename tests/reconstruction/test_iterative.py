@@ -18,6 +18,7 @@ from tomosaxs import InputError, Scan
 from tomosaxs.report.details import curves_of
 from tomosaxs_plugins.reconstruction.backends import load
 from tomosaxs_plugins.reconstruction.iteration import History
+from tomosaxs_plugins.reconstruction.iteration_options import OPTIONS, refuse_options
 from tomosaxs_plugins.reconstruction.iterative_slices import reconstruct_by_iteration
 from tomosaxs_plugins.reconstruction.reconstruct import reconstruct
 from tomosaxs_plugins.reconstruction.total_variation import nearest_smooth, total_variation
@@ -215,3 +216,12 @@ def test_the_report_draws_the_residual() -> None:
 def test_what_a_method_does_not_have_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load("tomosaxs").reconstruct(np.zeros((1, 4, 8), np.float32), [0, 45, 90, 135], 3.5, **wrong)
+
+
+def test_a_filter_that_nothing_uses_is_refused() -> None:
+    """Before anything runs; iterations that begin with filtered slices have a use for it."""
+    given = dict(OPTIONS, filter="hann", tilt=0.0)
+    with pytest.raises(InputError, match="sirt filters nothing"):
+        refuse_options("tomosaxs", "sirt", given)
+    refuse_options("tomosaxs", "sirt", {**given, "initial": "fbp"})
+    refuse_options("tomosaxs", "gridding", given)

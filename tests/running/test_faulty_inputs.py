@@ -144,9 +144,9 @@ def test_crop_of_one_column_or_row_gives_a_message_or_a_result(make_list, comman
     listing = make_list()
     listing.write_text(listing.read_text().replace(f"path: {scan}", f"path: {scan}\n    crop: {{detector_x: [5, 6]}}"))
     done = command("run", listing, "-o", tmp_path / "out")
-    assert done.status == 1, done.text
+    assert done.status == 2, done.text
     assert "centre 33.7 lies outside the columns 5 to 5" in done.text
-    assert "step 3 reconstruct" in done.text
+    assert "step 3 reconstruct.centre" in done.text
     assert not (tmp_path / "out" / "result.nxs").exists()
 
 

@@ -46,6 +46,11 @@ def refuse_options(name: str, algorithm: str, parameters: dict[str, Any]) -> Non
             others = [word for word in ("sirt", "cgls", "fista_tv") if word not in _NOT_OF[option]]
             have = "have" if len(others) > 1 else "has"
             raise InputError(f"algorithm {algorithm} has no {option}; {' and '.join(others)} {have}", parameter=option)
+    if iterative and parameters["filter"] != "ramp" and parameters["initial"] != "fbp":
+        raise InputError(
+            f"algorithm {algorithm} filters nothing: leave the filter out, or begin with initial: fbp",
+            parameter="filter",
+        )
     refuse_tilt(parameters["tilt"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomosaxs import (
+    Axis,
     Dataset,
     InputError,
     Output,
@@ -60,6 +61,7 @@ def _check(data: Dataset, **parameters: Any) -> dict[str, Any]:
     if len(np.unique(np.diff(columns.index))) > 1:
         raise InputError(f"the crop of {columns.name} leaves columns out in between: take a range with one step")
     region_of(parameters["roi"], parameters["size"] or columns.size)
+    _axis_in(columns, parameters["centre"])  # None where it is still to be found
     algorithm, asked = parameters["algorithm"], parameters["backend"]
     known = backends("reconstruct")
     if asked != "auto":
@@ -285,12 +287,7 @@ def reconstruct(
     A. C. Kak and M. Slaney, Principles of computerized tomographic imaging (10.1137/1.9780898719277).
     """
     columns = columns_of(scan.dataset)
-    axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.centres[0])) / columns.pitch
-    if not 0 <= axis <= columns.size - 1:
-        last = int(columns.index[-1])
-        raise InputError(
-            f"centre {centre} lies outside the columns {int(columns.index[0])} to {last} that are reconstructed"
-        )
+    axis = _axis_in(columns, centre)
     axes = axes_of_rows(scan, axis, tilt, columns.size, columns.pitch)
     _refuse_merged(scan.dataset, exclude)
     kept, angles = kept_angles(scan.axis("rotation_angle"), exclude), scan.angles
@@ -345,6 +342,17 @@ def reconstruct(
     if pixel is not None:
         np.multiply(volume, np.float32(1.0 / pixel), out=volume)
     return volume
+
+
+def _axis_in(columns: Axis, centre: float | None) -> float:
+    """Return the rotation axis counted in the columns that are reconstructed; their middle where none is given."""
+    axis = (columns.size - 1) / 2 if centre is None else (centre - float(columns.centres[0])) / columns.pitch
+    if not 0 <= axis <= columns.size - 1:
+        first, last = int(columns.index[0]), int(columns.index[-1])
+        raise InputError(
+            f"centre {centre} lies outside the columns {first} to {last} that are reconstructed", parameter="centre"
+        )
+    return axis
 
 
 def _refuse_nan(data: Sinograms, scan: Scan) -> None:
