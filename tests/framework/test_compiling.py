@@ -19,7 +19,7 @@ def test_it_is_said_once_and_only_while_listening() -> None:
     said: list[str] = []
     logger = logging.getLogger(LOGGER)
     with Compiling(said.append) as heard:
-        assert not heard.heard
+        assert said == []
         logger.info("one")
         logger.info("another")
     logger.info("a third")
