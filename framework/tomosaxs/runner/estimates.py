@@ -10,9 +10,8 @@ import numpy as np
 
 from tomosaxs.blocks import block_ranges, share
 from tomosaxs.codec import decode, encode
-from tomosaxs.dataset import ArrayReader, innermost
 from tomosaxs.errors import StepError, Stop
-from tomosaxs.memory import forget_blocks, release
+from tomosaxs.memory import forget_blocks
 from tomosaxs.plan import Pass, PlannedStep
 from tomosaxs.plugin import Estimate
 from tomosaxs.runner.call import parameters_of, scan_of, to_core
@@ -58,10 +57,7 @@ def _block(runner: PassRunner, one: Pass, cut: tuple[int, int]) -> Any:
     """Return the slices [start, end) of the estimator's input, as its pattern orders them."""
     step = one.all_steps[-1]
     block, _ = runner.carry(*cut)[step.inputs[0]]
-    for reader in runner.readers.values():
-        inner = innermost(reader)
-        if isinstance(inner, ArrayReader):
-            release(inner.array)
+    runner.release()
     return to_core(block, step.inputs[0].dataset, one.sliced[step.inputs[0]], step.cores[0])
 
 
