@@ -1,0 +1,1 @@
+"""Fibre reconstruction: nanoscale parameters of every fibre of a slice from the diffraction of all beam paths."""
