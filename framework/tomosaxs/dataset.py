@@ -36,6 +36,9 @@ class Axis:
         Size of the full, uncropped axis.
     binning : int, optional
         How many entries of the full axis one entry is the mean of; `index` is the place of the first of them.
+    labels : tuple of (name, units, description), optional
+        Of an axis whose entries are quantities of their own, the columns of a table: one an entry. The result then has
+        every one of them as data of its own besides, named and with its units.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Axis:
     index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     full_size: int = 0
     binning: int = 1
+    labels: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.index) == 0:
@@ -57,6 +61,8 @@ class Axis:
             raise InputError(f"axis {self.name}: {len(self.values)} values for {self.size} entries")
         if len(self.index) != self.size:
             raise InputError(f"axis {self.name}: {len(self.index)} positions for {self.size} entries")
+        if self.labels and len(self.labels) != self.size:
+            raise InputError(f"axis {self.name}: {len(self.labels)} labels for {self.size} entries")
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -74,7 +80,8 @@ class Axis:
         """Return the part of the axis that `selection` takes; positions stay absolute."""
         index = self.index[selection]
         values = None if self.values is None else self.values[selection]
-        return replace(self, size=len(index), values=values, index=index)
+        labels = tuple(self.labels[place] for place in np.arange(self.size)[selection]) if self.labels else ()
+        return replace(self, size=len(index), values=values, index=index, labels=labels)
 
     def renamed(self, name: str) -> Axis:
         """Return the same axis under another name."""

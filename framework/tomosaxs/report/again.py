@@ -130,7 +130,11 @@ def _axis(group: h5py.Group, name: str, size: int) -> Axis:
     index = group[position][...] if position in group else np.arange(size)
     full = int(stored.attrs.get("full_size", size))
     units = str(stored.attrs.get("units", ""))
-    return Axis("q" if name == "Q" else name, size, stored[...], units, index.astype(np.intp), full)
+    kinds = ("names", "units", "descriptions")
+    texts = [_texts(group[f"{name}_{kind}"]) for kind in kinds] if f"{name}_descriptions" in group else []
+    labels = tuple((one, two, three) for one, two, three in zip(*texts, strict=True))
+    called = "q" if name == "Q" else name
+    return Axis(called, size, stored[...], units, index.astype(np.intp), full, labels=labels)
 
 
 def _step(group: h5py.Group) -> StepRecord:

@@ -29,7 +29,8 @@ _WIDTH, _WIDE = 280.0, 470.0
 class View:
     """One dataset as the report shows it; charts are SVG text.
 
-    Where `stacked` is true, all figures but the first stand above each other, beside the first.
+    Where `stacked` is true, all figures but the first stand above each other, beside the first. `columns` has a row for
+    every quantity of a labelled axis: name, units, least, median and largest value, how many there are, description.
     """
 
     name: str
@@ -41,6 +42,7 @@ class View:
     stacked: bool = False
     histogram: str = ""
     numbers: list[tuple[str, str]] = field(default_factory=list)
+    columns: list[tuple[str, ...]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -55,6 +57,11 @@ def view_of(saved: SavedDataset) -> View:
     _read_only_what_is_touched(values)
     if values.size == 0:
         view.notes.append("It is empty.")
+        return view
+    labelled = [place for place, axis in enumerate(dataset.axes) if axis.labels]
+    if labelled:  # quantities with units of their own have no statistics and no grey scale in common
+        view.columns = _columns(values, dataset.axes, labelled[0])
+        release(values)
         return view
     sample, told = take_sample(values)
     release(values)
@@ -125,6 +132,18 @@ def _statistics(sample: NDArray[Any], curves: bool) -> list[tuple[str, str]]:
         }  # fmt: skip
         found = [(name, number_text(float(value))) for name, value in more.items()] + found
     return found
+
+
+def _columns(values: NDArray[Any], axes: tuple[Axis, ...], place: int) -> list[tuple[str, ...]]:
+    """Return a row for every quantity along a labelled axis."""
+    rows = []
+    for number, (name, units, text) in enumerate(axes[place].labels):
+        sample, _ = take_sample(np.ascontiguousarray(values[(slice(None),) * place + (number,)]))
+        finite = sample[np.isfinite(sample)].astype(np.float64)
+        ends = (finite.min(), np.median(finite), finite.max()) if finite.size else ()
+        shown = [number_text(float(end)) for end in ends] or [""] * 3
+        rows.append((name, pretty_units(units), *shown, str(finite.size), text))
+    return rows
 
 
 def _add_slices(view: View, values: NDArray[Any], axes: tuple[Axis, ...], limits: tuple[float, float]) -> None:

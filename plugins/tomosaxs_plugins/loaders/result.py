@@ -121,7 +121,19 @@ def _axis(group: h5py.Group, name: str, size: int, number: int) -> Axis:
     if name == "q" and units.startswith("1/"):  # as NXcanSAS writes nm^-1
         units = f"{units[2:]}^-1"
     binning = int(dataset.attrs.get("binning", 1))
-    return Axis(name, size, None if counted else values, units, index=index, full_size=full, binning=binning)
+    labels = _labels(group, name, size)
+    return Axis(
+        name, size, None if counted else values, units, index=index, full_size=full, binning=binning, labels=labels
+    )
+
+
+def _labels(group: h5py.Group, name: str, size: int) -> tuple[tuple[str, str, str], ...]:
+    """Return name, units and description of every entry of an axis, where the result states them."""
+    kinds = [group.get(f"{name}_{kind}") for kind in ("names", "units", "descriptions")]
+    if not all(isinstance(each, h5py.Dataset) and each.shape == (size,) for each in kinds):
+        return ()
+    texts = [[text_of(item) for item in each[()]] for each in kinds if each is not None]
+    return tuple((one, two, three) for one, two, three in zip(*texts, strict=True))
 
 
 def _estimates(entry: h5py.Group) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs import Axis, SavedDataset
+from tomosaxs_plugins.savers.nexus_labels import describe_labels
 from tomosaxs_plugins.savers.nexus_write import clean_text, put_number, put_text
 from tomosaxs_plugins.volume.scaling import scaling_of
 
@@ -54,6 +55,7 @@ def describe_data(group: h5py.Group, saved: SavedDataset) -> None:
         group.attrs["axes"] = names
     for place, name in enumerate(names):
         group.attrs[f"{name}_indices"] = np.int64(place)
+    describe_labels(group, saved.dataset.axes, names)
     units = scattering_units(saved)
     if units:
         _describe_curves(group, saved, names, units)
