@@ -27,7 +27,7 @@ class Bins:
     wavelength_nm : float
         Wavelength in nm.
     chi_samples, q_samples : int
-        Points along azimuth and q, in the middles of equal parts of a bin, whose mean stands for the bin.
+        Points along azimuth and q in a bin, nodes of Gauss-Legendre quadrature, whose mean stands for the bin.
     smearing : float
         Standard deviation in nm^-1 of the resolution in q (pixel and beam), a Gaussian; 0 for none.
     """

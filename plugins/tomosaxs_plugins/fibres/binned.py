@@ -1,0 +1,169 @@
+"""Loops over fibres, azimuths and q that fill bins with the intensity of streaks. Plain functions on plain arrays.
+
+A fibre's bins depend on nothing but its own parameters: any division of fibres among threads gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.fibres.averaging import averaging
+from tomosaxs_plugins.fibres.problem import Bins
+from tomosaxs_plugins.fibres.streak import exponent, streak, streak_derivatives
+
+Floats = NDArray[np.float64]
+Plan = tuple[Floats, Floats, NDArray[np.intp], Floats, Floats, Floats]
+
+
+@functools.lru_cache(maxsize=16)
+def plan(bins: Bins) -> Plan:
+    """Return points and shares of bins as `fill` takes them; made once for every object.
+
+    Returns
+    -------
+    points : (3, n_fine) float array
+        |Q|, and the lengths of its components across and along the beam, in nm^-1.
+    weights : (n_q, n_fine) float array
+        Share of every point in every bin.
+    bands : (n_q, 2) int array
+        First and one past the last point of every bin.
+    cosines, sines : (n_chi, chi_samples) float arrays
+        Of the azimuths.
+    shares : (chi_samples,) float array
+        Of the azimuths in a bin.
+    """
+    made = averaging(bins)
+    out_of_plane = made.q * bins.wavelength_nm / (4 * np.pi)
+    points = np.stack([made.q, made.q * np.sqrt(1 - out_of_plane**2), made.q * out_of_plane])
+    bands = np.stack([made.first, made.stop], axis=1)
+    cosines, sines = np.cos(made.chi), np.sin(made.chi)
+    return points, made.weights, np.ascontiguousarray(bands), cosines, sines, made.chi_weights
+
+
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
+def _row(points: Any, m: float, nz: float, constants: Any, share: float, sums: Any) -> None:
+    """Add the intensity along one azimuth to the first of eight places of every point."""
+    q, in_plane, beam = points[0], points[1], points[2]
+    q0, radius, steep, narrow = constants[0], constants[1], constants[2], constants[3]
+    for j in range(q.size):
+        sums[8 * j] += share * streak(q[j], in_plane[j] * m + beam[j] * nz, q0, radius, steep, narrow)
+
+
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
+def _row_derivatives(
+    points: Any, m: float, nz: float, m_a: float, nz_a: float, m_b: float, nz_b: float, constants: Any, share: float,
+    sums: Any,
+) -> None:  # fmt: skip
+    """Add intensity and derivatives along one azimuth to seven of eight places of every point."""
+    q, in_plane, beam = points[0], points[1], points[2]
+    q0, radius, steep, narrow = constants[0], constants[1], constants[2], constants[3]
+    rest, turn = constants[4], constants[5]
+    for j in range(q.size):
+        value, by_q0, by_wa, by_wmu, by_delta, by_u = streak_derivatives(
+            q[j], in_plane[j] * m + beam[j] * nz, q0, radius, steep, narrow, rest, turn
+        )
+        sums[8 * j] += share * value
+        sums[8 * j + 1] += share * by_q0
+        sums[8 * j + 2] += share * by_wa
+        sums[8 * j + 3] += share * by_wmu
+        sums[8 * j + 4] += share * by_delta
+        sums[8 * j + 5] += share * by_u * (in_plane[j] * m_a + beam[j] * nz_a)
+        sums[8 * j + 6] += share * by_u * (in_plane[j] * m_b + beam[j] * nz_b)
+
+
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
+def _is_dark(points: Any, m: float, nz: float, constants: Any, limit: float) -> bool:
+    """Return whether the transverse Gaussian is below exp(-limit) along one azimuth, judged at three points."""
+    q, in_plane, beam = points[0], points[1], points[2]
+    q0, radius, steep = constants[0], constants[1], constants[2]
+    for j in (0, q.size // 2, q.size - 1):
+        if exponent(q[j], in_plane[j] * m + beam[j] * nz, q0, radius, steep) <= limit:
+            return False
+    return True
+
+
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
+def _bins_of(sums: Any, weights: Any, bands: Any, values: Any) -> None:
+    """Write the means of one azimuth over the bins of q."""
+    for i in range(values.size):
+        total = 0.0
+        for j in range(bands[i, 0], bands[i, 1]):
+            total += weights[i, j] * sums[8 * j]
+        values[i] = total
+
+
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
+def _bins_of_all(sums: Any, weights: Any, bands: Any, values: Any, slopes: Any) -> None:
+    """Write the means of one azimuth and of its derivatives over the bins of q."""
+    for i in range(values.size):
+        t0 = t1 = t2 = t3 = t4 = t5 = t6 = 0.0
+        for j in range(bands[i, 0], bands[i, 1]):
+            w = weights[i, j]
+            t0 += w * sums[8 * j]
+            t1 += w * sums[8 * j + 1]
+            t2 += w * sums[8 * j + 2]
+            t3 += w * sums[8 * j + 3]
+            t4 += w * sums[8 * j + 4]
+            t5 += w * sums[8 * j + 5]
+            t6 += w * sums[8 * j + 6]
+        values[i] = t0
+        slopes[0, i] = t1
+        slopes[1, i] = t2
+        slopes[2, i] = t3
+        slopes[3, i] = t4
+        slopes[4, i] = t5
+        slopes[5, i] = t6
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def fill(
+    fibres: Any, low: int, high: int, points: Any, weights: Any, bands: Any, cosines: Any, sines: Any, shares: Any,
+    limit: float, values: Any, slopes: Any, window: Any,
+) -> None:  # fmt: skip
+    """Write the bins of fibres `low` to `high`, as `model.bin_means_and_derivatives` returns them.
+
+    `fibres` holds alpha, beta, q0, wa, wmu, delta of every fibre in a row, and `slopes` may be of no fibre: then no
+    derivatives are made.
+    """
+    derivatives = slopes.shape[0] > 0
+    sums = np.empty(8 * points.shape[1])
+    constants = np.empty(6)
+    for f in range(low, high):
+        alpha, beta, q0, wa, wmu, delta = fibres[f]
+        tangent = math.tan(wmu)
+        constants[0], constants[1] = q0, q0 / delta
+        constants[2], constants[3] = 0.5 / (q0 * tangent) ** 2, 1.0 / (wa * wa)
+        constants[4], constants[5] = 1.0 - delta, wmu * (1.0 + tangent * tangent) / tangent
+        sa, ca, sb, cb = math.sin(alpha), math.cos(alpha), math.sin(beta), math.cos(beta)
+        first, stop = cosines.shape[0], 0
+        for c in range(cosines.shape[0]):
+            lit = False
+            for k in range(shares.size):
+                x, y = cosines[c, k], sines[c, k]
+                m, nz = x * sa * sb + y * ca, sa * cb
+                if limit < math.inf and _is_dark(points, m, nz, constants, limit):
+                    continue
+                if not lit:
+                    sums[:] = 0.0
+                    lit = True
+                if derivatives:
+                    m_a, nz_a = x * ca * sb - y * sa, ca * cb
+                    _row_derivatives(points, m, nz, m_a, nz_a, x * sa * cb, -sa * sb, constants, shares[k], sums)
+                else:
+                    _row(points, m, nz, constants, shares[k], sums)
+            if not lit:
+                continue
+            first, stop = min(first, c), c + 1
+            if derivatives:
+                _bins_of_all(sums, weights, bands, values[f, c], slopes[f, :, c])
+            else:
+                _bins_of(sums, weights, bands, values[f, c])
+        if stop > 0:
+            window[f, 0], window[f, 1] = first, stop
