@@ -27,9 +27,7 @@ def describe_labels(home: h5py.Group, axes: Sequence[Axis], names: Sequence[str]
             _write_entry(home, names, place, entry, label)
 
 
-def _write_entry(
-    home: h5py.Group, names: Sequence[str], place: int, entry: int, label: tuple[str, str, str]
-) -> None:
+def _write_entry(home: h5py.Group, names: Sequence[str], place: int, entry: int, label: tuple[str, str, str]) -> None:
     name, units, text = label
     part = group(home, safe_name(name), "NXdata")
     rest = [each for number, each in enumerate(names) if number != place]
