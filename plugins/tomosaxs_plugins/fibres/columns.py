@@ -41,3 +41,24 @@ FLAGS: Final[dict[int, str]] = {
     8: "leaving out one angle changes the result",
     9: "rejected by a rule of the sequential method",
 }
+
+NAMES: Final = tuple(name for name, _, _ in COLUMNS)
+MORE_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("x", "mm", "position of the fibre across the beam, at rotation 0"),
+    ("z", "mm", "position of the fibre along the beam, at rotation 0"),
+    ("d_period", "nm", "D-period, 2 pi order / q0"),
+    ("d_period_sd", "nm", "standard uncertainty of the D-period"),
+    ("strain", "", "strain of the D-period against the reference"),
+    ("strain_sd", "", "standard uncertainty of the strain"),
+)
+"""What `map_fibres` adds to the columns of a reconstruction."""
+
+
+def place(name: str) -> int:
+    """Return the place of a column."""
+    return NAMES.index(name)
+
+
+def flag_text(code: float) -> str:
+    """Return what a flag means."""
+    return FLAGS.get(int(code), f"flag {int(code)}")
