@@ -9,6 +9,7 @@ from tomosaxs import BackendEntry, CommandEntry, PluginEntry, hookimpl
 from tomosaxs_plugins.centring import entries as centring
 from tomosaxs_plugins.commands import entries as commands
 from tomosaxs_plugins.corrections import entries as corrections
+from tomosaxs_plugins.fibres import entries as fibres
 from tomosaxs_plugins.integration import entries as integration
 from tomosaxs_plugins.loaders import entries as loaders
 from tomosaxs_plugins.phase import entries as phase
@@ -32,6 +33,7 @@ def register_plugins() -> list[PluginEntry]:
         *volume.PLUGINS,
         *integration.PLUGINS,
         *scattering.PLUGINS,
+        *fibres.PLUGINS,
         *savers.PLUGINS,
     ]
 
@@ -57,7 +59,8 @@ def register_sites() -> list[Path]:
 @hookimpl
 def report(plan: Any, result: Any) -> list[tuple[str, str]]:
     """Return what the report shows of integrated frames; nothing is imported for other lists."""
-    if not any(step.spec.target.__module__.startswith("tomosaxs_plugins.integration.") for step in plan.steps):
+    integrate = ("tomosaxs_plugins.integration.", "tomosaxs_plugins.fibres.azimuthal_library")
+    if not any(step.spec.target.__module__.startswith(integrate) for step in plan.steps):
         return []
     from tomosaxs_plugins.integration.report import sections
 

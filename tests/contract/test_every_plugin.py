@@ -26,6 +26,13 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"bins": 20, "mask_above": 60.0, "normalise": "monitor", "error_model": "poisson"},
         {"bins": 20, "splitting": "no", "azimuth_range": [0.0, 90.0], "polarization": 0.95, "unit": "2theta_deg"},
     ],
+    "azimuthal_library": [
+        {"bins": 6, "azimuth_bins": 5, "range": [0.02, 0.08]},
+        {"bins": 9, "azimuth_bins": 4, "range": [0.02, 0.08], "fold": True, "normalise": "monitor"}
+        | {"background": "side_bands", "side_bands": [[0.02, 0.04], [0.06, 0.08]], "mask_above": 60.0},
+        {"bins": 9, "azimuth_bins": 4, "range": [0.02, 0.08], "error_model": "poisson"}
+        | {"background": "exponential", "streak": [0.04, 0.06]},
+    ],
     "background_frame": [{"background": IMAGE}, {"background": IMAGE, "scale": "monitor"}],
     "background_subtraction": [{}, {"scale": "monitor"}],
     "cake": [

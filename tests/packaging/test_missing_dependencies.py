@@ -26,6 +26,7 @@ AFFECTED: dict[str, set[str]] = {
     "mpi4py": set(),
     "numba": {
         "azimuthal_integrate: tomosaxs",
+        "azimuthal_library",
         "cake: tomosaxs",
         "correct_distortion",
         "correct_tilt",
