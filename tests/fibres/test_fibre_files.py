@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from table_help import table
+from fibre_tables import table
 
 from tomosaxs_plugins.fibres.columns import COLUMNS, FLAGS
 from tomosaxs_plugins.fibres.fibre_csv import csv_text
