@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from tomosaxs import Dataset, InputError, Output, Param, Rows, Scan, plugin
+from tomosaxs import Dataset, InputError, Output, Param, Rows, Scan, empty_block, plugin
 from tomosaxs_plugins.corrections.kernels import transmission
 
 
@@ -78,7 +78,8 @@ def dark_flat_correction(
     _refuse_empty_frames(data, scan)
     row = 1 + next(number for number, name in enumerate(scan.core) if name in ("detector_x", "x"))
     fill = dead_pixels == "interpolate"
-    corrected, dead = transmission(data, darks.mean(axis=0), flats, weights, row, dead_below, fill)
+    out = empty_block(data.shape, np.float32)
+    corrected, dead = transmission(data, darks.mean(axis=0), flats, weights, row, dead_below, fill, out)
     if dead.any():
         done = "interpolated along their rows" if fill else "set to transmission 1"
         scan.note(f"{{count}} values at dead pixels (flat hardly above dark) were {done}", dead)

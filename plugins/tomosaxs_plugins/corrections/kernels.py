@@ -20,6 +20,7 @@ def transmission(
     row_axis: int = -1,
     dead_below: float = 0.01,
     fill: bool = True,
+    out: Array | None = None,
 ) -> tuple[Array, Counts]:
     """Return (counts - dark) / (flat - dark) with the flat interpolated between groups of flats.
 
@@ -39,6 +40,8 @@ def transmission(
         A pixel is dead where flat - dark is not above this fraction of its median over the row.
     fill : bool
         Dead pixels get what lies on the line between their neighbours in the row; else 1.
+    out : float32 array, shape of `counts`, optional
+        Where the result goes: memory that was used before costs less than new one.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def transmission(
     flats = np.asarray(flats, dtype=np.float32)
     weights = np.asarray(weights, dtype=np.float32)
     row = row_axis % counts.ndim - 1
-    out = np.empty(counts.shape, np.float32)
+    out = np.empty(counts.shape, np.float32) if out is None else out
     dead = np.zeros(len(counts), dtype=np.intp)
     for number in _not_compiled(counts, dark, flats, weights, row, np.float32(dead_below), fill, out, dead):
         one = np.ascontiguousarray(counts[number], dtype=np.float32)
@@ -134,8 +137,13 @@ def _interpolated(flats: Array, weights: Array, number: int) -> Array:
     return result
 
 
-def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0) -> tuple[Array, Counts]:
-    """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values of each slice were."""
+def minus_logarithm(
+    signal: NDArray[Any], minimum: float, open_beam: float = 1.0, out: Array | None = None
+) -> tuple[Array, Counts]:
+    """Return -ln(T), T = signal / open_beam raised to at least `minimum`, and how many values of each slice were.
+
+    The result goes into `out` where one is given, float32 in the shape of the signal.
+    """
     import numexpr
 
     data = np.ascontiguousarray(signal, dtype=np.float32)
@@ -145,7 +153,7 @@ def minus_logarithm(signal: NDArray[Any], minimum: float, open_beam: float = 1.0
     # most blocks have no such value, which the smallest one tells; it is no number where one of them is not
     none = data.size == 0 or bool(data.min() >= lowest)
     raised = np.zeros(len(data), dtype=np.intp) if none else counts_of(data < lowest)
-    out = np.empty_like(data)
+    out = np.empty_like(data) if out is None else out
     numexpr.evaluate("-log(where(data < lowest, lowest, data))", out=out, casting="same_kind")
     return out, raised
 

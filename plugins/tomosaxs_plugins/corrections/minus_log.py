@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, Source, plugin
+import numpy as np
+
+from tomosaxs import Dataset, InputError, Output, Param, Pointwise, Scan, Source, empty_block, plugin
 from tomosaxs_plugins.corrections.kernels import minus_logarithm
 
 
@@ -49,7 +51,7 @@ def minus_log(
     (n, ...) float32 array
         Line integrals of the attenuation, without units.
     """
-    attenuation, raised = minus_logarithm(data, minimum, open_beam)
+    attenuation, raised = minus_logarithm(data, minimum, open_beam, empty_block(data.shape, np.float32))
     if raised.any():
         scan.note(f"{{count}} transmissions below {minimum:g} were raised to it", raised)
     return attenuation
