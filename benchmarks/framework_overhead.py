@@ -5,8 +5,10 @@
 Both read the same scan, correct it, take the logarithm, reconstruct around the same given axis in the same blocks and
 write the volume. Three spans are compared: the loop, from the first block read to the last one handed to the system
 (without what is planned and imported before it); the same until the disk has it; and the whole, with checks, plan,
-checksums, NeXus metadata and report. A folder in memory (``--folder /dev/shm``) leaves the disk out, whose cost changes
-by more than the framework's from one round to the next.
+checksums, NeXus metadata and report. Both write beside the result of the round before and put the new one in its
+place once it is whole: writing over a file that was just emptied takes pages that the system still has at hand. A
+folder in memory (``--folder /dev/shm``) leaves the disk out, whose cost changes by more than the framework's from one
+round to the next.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def now() -> tuple[float, float]:
 
 def plain_loop(scan: Path, axis: float, block: int, algorithm: str, target: Path) -> Times:
     """Do it with the kernels alone; return the seconds of the loop."""
-    with h5py.File(scan, "r") as file, h5py.File(target, "w") as out:
+    fresh = target.with_suffix(".new")
+    with h5py.File(scan, "r") as file, h5py.File(fresh, "w") as out:
         detector = file["entry/instrument/detector"]
         key = detector["image_key"][()]
         angles = file["entry/sample/rotation_angle"][()][key == 0]
@@ -69,6 +72,7 @@ def plain_loop(scan: Path, axis: float, block: int, algorithm: str, target: Path
         ended = now()
         os.fsync(out.id.get_vfd_handle())
         on_disk = now()
+    fresh.replace(target)
     return {
         "loop": ended[0] - wall,
         "processor of loop": ended[1] - processor,
