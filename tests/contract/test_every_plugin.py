@@ -100,6 +100,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "frame_time": [{"count_time": 2.0}, {"count_time": "monitor"}],
     "histogram": [{}, {"bins": 16, "limits": [0.1, 0.8], "every": 3}],
     "load_estimate": [{"path": EARLIER}, {"path": EARLIER, "estimate": "limits"}],
+    "map_fibres": [{}, {"order": 5, "reference": 67.0, "voxel_size": 250.0}],
     "mask_circle": [{}, {"radius": 0.5, "value": float("nan")}],
     "minus_log": [{}, {"minimum": 0.5, "open_beam": 900.0}],
     "normalise_by_air": [{"left": 2, "right": 3}, {"left": 0, "right": 4}],
@@ -162,6 +163,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"widest": 2, "threshold": 0.5},
         {"widest": 2, "threshold": 0.0, "levels": 2, "wavelet": 2},
     ],
+    "save_fibres": [{}, {"file_name": "disc", "length": 50.0}],
     "self_absorption": [
         {"transmission": 0.3},
         {"transmitted": "monitor", "incident": 100.0, "empty_beam": 0.02},

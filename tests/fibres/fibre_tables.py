@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, Source
 from tomosaxs_plugins.fibres.columns import COLUMNS, NAMES
 
 
@@ -25,5 +26,22 @@ def table(slices: int = 2, fibres: int = 12, seed: int = 3) -> np.ndarray:
         column[name][...] = rng.uniform(low, high, shape)
         column[f"{name}_sd"][...] = 1e-3 * (high - low) * rng.uniform(0.5, 1.5, shape)
     column["reduced_chi_squared"][...] = rng.uniform(0.8, 1.2, shape)
-    column["flag"][:, 3] = 4
+    column["flag"][:, 3:4] = 4
     return made
+
+
+def source(slices: int = 2, fibres: int = 12, *, side: int = 4, **companions: np.ndarray) -> Source:
+    """Return the table as a dataset, fibres on a lattice of side columns and a distance of 0.05 mm."""
+    values = table(slices, fibres)
+    rows = values.shape[1]
+    places = np.full((2, slices, rows), np.nan)
+    places[0, :, :fibres] = 0.05 * (np.arange(fibres) % side) - 0.075
+    places[1, :, :fibres] = 0.05 * (np.arange(fibres) // side) - 0.05
+    axes = (
+        Axis("y", slices, np.arange(slices) * 5e-5, "m"),
+        Axis("fibre", rows),
+        Axis("quantity", len(COLUMNS), labels=COLUMNS),
+    )
+    given = {"fibre_x": places[0], "fibre_z": places[1], **companions}
+    auxiliaries = {name: Auxiliary(("y", "fibre"), ArrayReader(each), "mm") for name, each in given.items()}
+    return Source(Dataset(axes, values.dtype, "fibres", "", auxiliaries), ArrayReader(values))

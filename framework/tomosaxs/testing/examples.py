@@ -17,7 +17,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         ``Projections``, ``Sinograms``, ``Rows`` or ``Pointwise`` (24 angles x 7 rows x 16 columns, raw counts as
         float32, with flats, darks and a monitor), ``DiffractionPatterns`` (2 angles x 3 y x 4 x, frames of
         12 x 16), ``AzimuthalProfiles`` (2 x 3 x 4 x 20 q), ``Spectra``, ``VolumeSlices`` or
-        ``VerticalSlices`` (7 x 16 x 16).
+        ``VerticalSlices`` (7 x 16 x 16), ``FibreTables`` (2 y x 6 fibres, columns named).
     """
     makers = {
         "Projections": _scan,
@@ -29,6 +29,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         "Spectra": _spectra,
         "VolumeSlices": _volume,
         "VerticalSlices": _volume,
+        "FibreTables": _fibre_table,
     }
     if pattern not in makers:
         raise InputError(f"there is no example for {pattern!r}{did_you_mean(pattern, makers)}")
@@ -103,3 +104,22 @@ def _volume(rng: np.random.Generator) -> Source:
     axes = tuple(Axis(name, size, np.arange(size) * 1e-6, "m") for name, size in (("z", 7), ("y", 16), ("x", 16)))
     volume = rng.random([a.size for a in axes], dtype=np.float32)
     return Source(Dataset(axes, volume.dtype, "attenuation", "1/m"), ArrayReader(volume))
+
+
+def _fibre_table(rng: np.random.Generator) -> Source:
+    labels = (
+        ("identifier", "", ""), ("flag", "", ""), ("q0", "nm^-1", ""), ("q0_sd", "nm^-1", ""), ("alpha", "deg", ""),
+        ("beta", "deg", ""), ("x", "mm", ""), ("z", "mm", ""),
+    )  # fmt: skip
+    x, z = np.divmod(np.arange(12.0).reshape(2, 6), 3)
+    columns = [
+        np.arange(12.0).reshape(2, 6), rng.random((2, 6)) < 0.2, rng.normal(0.28, 1e-3, (2, 6)), np.full((2, 6), 1e-4),
+        rng.uniform(0, 180, (2, 6)), rng.uniform(0, 360, (2, 6)), 0.1 * x, 0.1 * z,
+    ]  # fmt: skip
+    table = np.stack(columns, axis=-1).astype(np.float64)
+    axes = (Axis("y", 2, np.arange(2) * 1e-4, "m"), Axis("fibre", 6), Axis("quantity", 8, labels=labels))
+    places = {
+        f"fibre_{name}": Auxiliary(("y", "fibre"), ArrayReader(0.1 * at), "mm") for name, at in (("x", x), ("z", z))
+    }
+    metadata = {"voxel_size": Quantity(1e-4, "m")}
+    return Source(Dataset(axes, table.dtype, "fibres", "", places, metadata), ArrayReader(table))

@@ -13,4 +13,16 @@ PLUGINS: tuple[PluginEntry, ...] = (
         install="pip install numba",
         words="SAXS TomoSAXS 3DXRD fibre collagen azimuth chi q cake chi_exp I(chi) library streak background",
     ),
+    PluginEntry(
+        "map_fibres",
+        "tomosaxs_plugins.fibres.map_fibres:map_fibres",
+        "Put the values of fibres back into the volume: D-periods, strains, and maps with their uncertainties.",
+        words="TomoSAXS fibre collagen map voxel D-period strain table",
+    ),
+    PluginEntry(
+        "save_fibres",
+        "tomosaxs_plugins.fibres.save_fibres:save_fibres",
+        "Save the table of fibres as fibres.csv and as fibres.vtp, lines to be coloured by any quantity.",
+        words="TomoSAXS fibre collagen CSV VTK PolyData ParaView vtp export table lines",
+    ),
 )
