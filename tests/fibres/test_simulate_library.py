@@ -38,7 +38,8 @@ def brute_force(fibres: FibreTable, bins: Bins, rotation: float, sub: int = 41) 
     q = (bins.q[:, None] + part * bins.q_width).ravel()
     chi = (bins.chi_deg[:, None] + part * bins.chi_width_deg).ravel()
     fine = points(fibres, q, chi, rotation)
-    return fine.reshape(len(fine), len(bins.chi_deg), sub, len(bins.q), sub).mean(axis=(2, 4))
+    means: Floats = fine.reshape(len(fine), len(bins.chi_deg), sub, len(bins.q), sub).mean(axis=(2, 4))
+    return means
 
 
 def test_bin_means_are_those_of_very_many_points_of_the_model() -> None:

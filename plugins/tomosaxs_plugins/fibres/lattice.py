@@ -106,7 +106,8 @@ def lattice(
     alpha = 90 + np.where(layer % 2 == 0, 30.0, -30.0) + rng.normal(0, 5, len(x))
     tangent = np.degrees(np.arctan2(-z / SEMI_AXES[1] ** 2, x / SEMI_AXES[0] ** 2))
     beta = (tangent + turn_deg + rng.normal(0, 5, len(x))) % 360
-    fibres = FibreTable(*_parameters(scatter, len(x), rng), alpha, beta)
+    q0, wa, wmu, delta, amplitude = _parameters(scatter, len(x), rng)
+    fibres = FibreTable(q0, wa, wmu, delta, amplitude, alpha, beta)
     return Lattice(x, z, layer, pitch, first_identifier + np.arange(len(x), dtype=np.int64), fibres)
 
 
