@@ -10,6 +10,7 @@ depends on how smooth I is within a panel (its radial width against that of a bi
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,9 +22,9 @@ from tomosaxs_plugins.fibres.problem import Bins
 
 Floats = NDArray[np.float64]
 
-_REACH = 6.0  # standard deviations that smearing looks beyond a bin: what lies farther is 1e-9 of everything
+_REACH = 5.0  # standard deviations that smearing looks beyond a bin: what lies farther is 6e-7 of everything
 _SAME = 1e-6  # edges closer than this part of a bin's width are one edge
-_FINE = 24  # nodes of the quadrature that integrates kernel times polynomial over a part of a panel
+_NODES = 12  # of the quadrature of kernel times polynomial, over no more than one standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class Averaging:
         Points in q in nm^-1, ascending and above 0.
     weights : (n_q, n_fine) float array
         Share of every point in every bin.
-    first, stop : (n_q,) int arrays
-        Outside these points a bin's shares are zero.
+    bands : (n_q, 2) int array
+        First and one past the last point that has a share in a bin.
     chi : (n_chi, chi_samples) float array
         Points in azimuth in rad.
     chi_weights : (chi_samples,) float array
@@ -46,8 +47,7 @@ class Averaging:
 
     q: Floats
     weights: Floats
-    first: NDArray[np.intp]
-    stop: NDArray[np.intp]
+    bands: NDArray[np.intp]
     chi: Floats
     chi_weights: Floats
 
@@ -63,7 +63,7 @@ def averaging(bins: Bins) -> Averaging:
     Returns
     -------
     Averaging
-        Points in q reach six standard deviations of the smearing beyond the bins, but not below zero.
+        Points in q reach five standard deviations of the smearing beyond the bins, but not below zero.
 
     Raises
     ------
@@ -71,28 +71,33 @@ def averaging(bins: Bins) -> Averaging:
         When a width, a wavelength or a number of samples is not positive, or q goes below zero.
     """
     _check(bins)
-    nodes, shares = np.polynomial.legendre.leggauss(bins.chi_samples)
+    nodes, shares = _gauss(bins.chi_samples)
     chi = np.deg2rad(np.asarray(bins.chi_deg, float)[:, None] + 0.5 * bins.chi_width_deg * nodes)
     centres = np.asarray(bins.q, float)
     begin, end = centres - 0.5 * bins.q_width, centres + 0.5 * bins.q_width
     edges = _panels(begin, end, bins.q_width, _REACH * bins.smearing)
-    places, base = np.polynomial.legendre.leggauss(bins.q_samples)
+    places, base = _gauss(bins.q_samples)
     half = 0.5 * np.diff(edges)
     fine = (0.5 * (edges[:-1] + edges[1:]) + places[:, None] * half).T
-    weights = np.zeros((centres.size, half.size, bins.q_samples))
-    for panel in range(half.size):
-        low, high = edges[panel], edges[panel + 1]
-        for one in np.flatnonzero((end + _REACH * bins.smearing > low) & (begin - _REACH * bins.smearing < high)):
-            weights[one, panel] = _shares((low, high), (begin[one], end[one]), bins.smearing, places, base) / (
-                end[one] - begin[one]
-            )
-    flat = weights.reshape(centres.size, -1)
+    polynomials: Floats = np.asarray(np.linalg.inv(np.polynomial.legendre.legvander(places, places.size - 1)), float)
+    weights = np.empty((centres.size, half.size, bins.q_samples))
+    for panel, (low, high) in enumerate(pairwise(edges)):
+        whole = 0.5 * (high - low) * base
+        below = [_below(edge, low, high, bins.smearing, polynomials, whole) for edge in np.concatenate([begin, end])]
+        weights[:, panel] = np.array(below[centres.size :]) - np.array(below[: centres.size])
+    flat = weights.reshape(centres.size, -1) / (end - begin)[:, None]
     used = np.flatnonzero(np.any(flat != 0, axis=0))
     flat = np.ascontiguousarray(flat[:, used])
     lit = flat != 0
-    first = np.argmax(lit, axis=1)
-    stop = lit.shape[1] - np.argmax(lit[:, ::-1], axis=1)
-    return Averaging(fine.ravel()[used].copy(), flat, first, stop, chi, 0.5 * shares)
+    bands = np.stack([np.argmax(lit, axis=1), used.size - np.argmax(lit[:, ::-1], axis=1)], axis=1)
+    return Averaging(fine.ravel()[used].copy(), flat, bands, chi, 0.5 * shares)
+
+
+@functools.lru_cache(maxsize=16)
+def _gauss(count: int) -> tuple[Floats, Floats]:
+    """Return nodes between -1 and 1 and weights, which sum to 2, of Gauss-Legendre quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return np.asarray(nodes, float), np.asarray(weights, float)
 
 
 def _check(bins: Bins) -> None:
@@ -128,26 +133,22 @@ def _panels(begin: Floats, end: Floats, width: float, reach: float) -> Floats:
     return np.unique(np.maximum(every, 0.0))
 
 
-def _shares(
-    panel: tuple[float, float], bin_: tuple[float, float], smearing: float, places: Floats, base: Floats
-) -> Floats:
-    """Return the integrals over a panel of the kernel times the polynomials that are 1 at one node and 0 at others."""
-    low, high = panel
-    if smearing == 0:
-        inside = bin_[0] < 0.5 * (low + high) < bin_[1]
-        return 0.5 * (high - low) * base * inside
-    parts = math.ceil((high - low) / smearing)
-    x, w = np.polynomial.legendre.leggauss(_FINE)
-    cuts = np.linspace(-1, 1, parts + 1)
-    x = (0.5 * (cuts[:-1] + cuts[1:])[:, None] + x / parts).ravel()
-    q = 0.5 * (low + high) + 0.5 * (high - low) * x
-    kernel = _below((bin_[1] - q) / smearing) - _below((bin_[0] - q) / smearing)
-    vander = np.polynomial.legendre.legvander(places, places.size - 1)
-    basis = np.polynomial.legendre.legvander(x, places.size - 1) @ np.linalg.inv(vander)
-    integral: Floats = (np.tile(w, parts) / parts * kernel * 0.5 * (high - low)) @ basis
+def _below(edge: float, low: float, high: float, smearing: float, polynomials: Floats, whole: Floats) -> Floats:
+    """Return what the nodes of a panel give to everything below an edge that a Gaussian blurs.
+
+    These are the integrals of Phi((edge - q) / smearing) times the polynomials that are 1 at one node and 0 at others.
+    """
+    if edge + _REACH * smearing <= low + 1e-9 * (high - low):
+        return np.zeros_like(whole)
+    if edge - _REACH * smearing >= high - 1e-9 * (high - low):
+        return whole
+    steps = edge + smearing * np.arange(-_REACH, _REACH + 0.5)
+    cuts = np.concatenate([[low], steps[(steps > low) & (steps < high)], [high]])
+    x, w = _gauss(_NODES)
+    half = 0.5 * np.diff(cuts)[:, None]
+    q = (0.5 * (cuts[:-1] + cuts[1:])[:, None] + half * x).ravel()
+    normal = [0.5 * math.erfc((value - edge) / (math.sqrt(2) * smearing)) for value in q]
+    place = (2 * q - low - high) / (high - low)
+    values = np.polynomial.legendre.legvander(place, whole.size - 1) @ polynomials
+    integral: Floats = ((half * w).ravel() * normal) @ values
     return integral
-
-
-def _below(x: Floats) -> Floats:
-    """Return the cumulative normal distribution."""
-    return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x])
