@@ -21,9 +21,12 @@ from tomosaxs_plugins.fibres.streak import exponent, streak, streak_derivatives
 Floats = NDArray[np.float64]
 Plan = tuple[Floats, Floats, NDArray[np.intp], Floats, Floats, Floats]
 
-# The seven sums of a row of points begin so far apart in one array. A compiler that knows this sees that they do not
-# overlap, and works on several points at once. (No power of two: those share places in the cache.)
-_STRIDE = 4104
+STRIDE = 4104
+"""Where the sums of a row of points begin in one array of 7 * STRIDE: intensity at 0, its six derivatives at multiples.
+
+A compiler that knows this number sees that the sums do not overlap, and works on several points at once. It is no power
+of two: places so far apart would share places in the cache. No row has more points (`plan` sees to it).
+"""
 
 
 @functools.lru_cache(maxsize=16)
@@ -49,8 +52,8 @@ def plan(bins: Bins) -> Plan:
         When the bins need more points in q than the loops have room for, or as `averaging` says.
     """
     made = averaging(bins)
-    if made.q.size > _STRIDE:
-        raise ValueError(f"{made.q.size} points in q are too many: at most {_STRIDE}; take fewer samples or wider bins")
+    if made.q.size > STRIDE:
+        raise ValueError(f"{made.q.size} points in q are too many: at most {STRIDE}; take fewer samples or wider bins")
     out_of_plane = made.q * bins.wavelength_nm / (4 * np.pi)
     points = np.stack([made.q, made.q * np.sqrt(1 - out_of_plane**2), made.q * out_of_plane])
     cosines, sines = np.cos(made.chi), np.sin(made.chi)
@@ -58,8 +61,12 @@ def plan(bins: Bins) -> Plan:
 
 
 @partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
-def _row(points: Any, m: float, nz: float, constants: Any, share: float, sums: Any) -> None:
-    """Add the intensity along one azimuth to the sums of its points."""
+def row(points: Any, m: float, nz: float, constants: Any, share: float, sums: Any) -> None:
+    """Add the intensity along one azimuth to the sums of its points, (n_fine,) or longer.
+
+    `m` and `nz` are the components of the fibre's direction along the azimuth and along the beam; `constants` are q0,
+    R = q0 / delta, 1 / (2 E^2), 1 / wa^2, 1 - delta and d log E / d log wmu, as of `streak.streak_derivatives`.
+    """
     q, in_plane, beam = points[0], points[1], points[2]
     q0, radius, steep, narrow = constants[0], constants[1], constants[2], constants[3]
     for j in range(q.size):
@@ -67,11 +74,15 @@ def _row(points: Any, m: float, nz: float, constants: Any, share: float, sums: A
 
 
 @partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
-def _row_derivatives(
+def row_derivatives(
     points: Any, m: float, nz: float, m_a: float, nz_a: float, m_b: float, nz_b: float, constants: Any, share: float,
     sums: Any,
 ) -> None:  # fmt: skip
-    """Add intensity and derivatives along one azimuth to the seven sums of its points."""
+    """Add intensity and derivatives along one azimuth to the seven sums of its points, (7 * STRIDE,).
+
+    `m_a`, `nz_a`, `m_b` and `nz_b` are the derivatives of `m` and `nz` with respect to alpha and beta; the rest as of
+    `row`.
+    """
     q, in_plane, beam = points[0], points[1], points[2]
     q0, radius, steep, narrow = constants[0], constants[1], constants[2], constants[3]
     rest, turn = constants[4], constants[5]
@@ -80,16 +91,16 @@ def _row_derivatives(
             q[j], in_plane[j] * m + beam[j] * nz, q0, radius, steep, narrow, rest, turn
         )
         sums[j] += share * value
-        sums[_STRIDE + j] += share * by_q0
-        sums[2 * _STRIDE + j] += share * by_wa
-        sums[3 * _STRIDE + j] += share * by_wmu
-        sums[4 * _STRIDE + j] += share * by_delta
-        sums[5 * _STRIDE + j] += share * by_u * (in_plane[j] * m_a + beam[j] * nz_a)
-        sums[6 * _STRIDE + j] += share * by_u * (in_plane[j] * m_b + beam[j] * nz_b)
+        sums[STRIDE + j] += share * by_q0
+        sums[2 * STRIDE + j] += share * by_wa
+        sums[3 * STRIDE + j] += share * by_wmu
+        sums[4 * STRIDE + j] += share * by_delta
+        sums[5 * STRIDE + j] += share * by_u * (in_plane[j] * m_a + beam[j] * nz_a)
+        sums[6 * STRIDE + j] += share * by_u * (in_plane[j] * m_b + beam[j] * nz_b)
 
 
 @partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
-def _is_dark(points: Any, m: float, nz: float, constants: Any, limit: float) -> bool:
+def is_dark(points: Any, m: float, nz: float, constants: Any, limit: float) -> bool:
     """Return whether the transverse Gaussian is below exp(-limit) along one azimuth, judged at three points."""
     q, in_plane, beam = points[0], points[1], points[2]
     q0, radius, steep = constants[0], constants[1], constants[2]
@@ -100,7 +111,7 @@ def _is_dark(points: Any, m: float, nz: float, constants: Any, limit: float) -> 
 
 
 @partial(compiled, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _bins_of(sums: Any, weights: Any, bands: Any, values: Any) -> None:
+def bins_of(sums: Any, weights: Any, bands: Any, values: Any) -> None:
     """Write the means of one azimuth over the bins of q."""
     for i in range(values.size):
         total = 0.0
@@ -110,19 +121,19 @@ def _bins_of(sums: Any, weights: Any, bands: Any, values: Any) -> None:
 
 
 @partial(compiled, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _bins_of_all(sums: Any, weights: Any, bands: Any, values: Any, slopes: Any) -> None:
+def bins_of_all(sums: Any, weights: Any, bands: Any, values: Any, slopes: Any) -> None:
     """Write the means of one azimuth and of its derivatives over the bins of q."""
     for i in range(values.size):
         t0 = t1 = t2 = t3 = t4 = t5 = t6 = 0.0
         for j in range(bands[i, 0], bands[i, 1]):
             w = weights[i, j]
             t0 += w * sums[j]
-            t1 += w * sums[_STRIDE + j]
-            t2 += w * sums[2 * _STRIDE + j]
-            t3 += w * sums[3 * _STRIDE + j]
-            t4 += w * sums[4 * _STRIDE + j]
-            t5 += w * sums[5 * _STRIDE + j]
-            t6 += w * sums[6 * _STRIDE + j]
+            t1 += w * sums[STRIDE + j]
+            t2 += w * sums[2 * STRIDE + j]
+            t3 += w * sums[3 * STRIDE + j]
+            t4 += w * sums[4 * STRIDE + j]
+            t5 += w * sums[5 * STRIDE + j]
+            t6 += w * sums[6 * STRIDE + j]
         values[i] = t0
         slopes[0, i], slopes[1, i], slopes[2, i] = t1, t2, t3
         slopes[3, i], slopes[4, i], slopes[5, i] = t4, t5, t6
@@ -139,7 +150,7 @@ def fill(
     derivatives are made.
     """
     derivatives = slopes.shape[0] > 0
-    sums = np.empty(7 * _STRIDE)
+    sums = np.empty(7 * STRIDE)
     constants = np.empty(6)
     for f in range(low, high):
         alpha, beta, q0, wa, wmu, delta = fibres[f]
@@ -154,23 +165,23 @@ def fill(
             for k in range(shares.size):
                 x, y = cosines[c, k], sines[c, k]
                 m, nz = x * sa * sb + y * ca, sa * cb
-                if limit < math.inf and _is_dark(points, m, nz, constants, limit):
+                if limit < math.inf and is_dark(points, m, nz, constants, limit):
                     continue
                 if not lit:
                     for j in range(7 if derivatives else 1):
-                        sums[j * _STRIDE : j * _STRIDE + points.shape[1]] = 0.0
+                        sums[j * STRIDE : j * STRIDE + points.shape[1]] = 0.0
                     lit = True
                 if derivatives:
                     m_a, nz_a = x * ca * sb - y * sa, ca * cb
-                    _row_derivatives(points, m, nz, m_a, nz_a, x * sa * cb, -sa * sb, constants, shares[k], sums)
+                    row_derivatives(points, m, nz, m_a, nz_a, x * sa * cb, -sa * sb, constants, shares[k], sums)
                 else:
-                    _row(points, m, nz, constants, shares[k], sums)
+                    row(points, m, nz, constants, shares[k], sums)
             if not lit:
                 continue
             first, stop = min(first, c), c + 1
             if derivatives:
-                _bins_of_all(sums, weights, bands, values[f, c], slopes[f, :, c])
+                bins_of_all(sums, weights, bands, values[f, c], slopes[f, :, c])
             else:
-                _bins_of(sums, weights, bands, values[f, c])
+                bins_of(sums, weights, bands, values[f, c])
         if stop > 0:
             window[f, 0], window[f, 1] = first, stop
