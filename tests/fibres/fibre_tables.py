@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, Source
+from tomosaxs import ArrayReader, Auxiliary, Axis, Dataset, Quantity, Source
 from tomosaxs_plugins.fibres.columns import COLUMNS, NAMES
 
 
@@ -44,4 +44,7 @@ def source(slices: int = 2, fibres: int = 12, *, side: int = 4, **companions: np
     )
     given = {"fibre_x": places[0], "fibre_z": places[1], **companions}
     auxiliaries = {name: Auxiliary(("y", "fibre"), ArrayReader(each), "mm") for name, each in given.items()}
-    return Source(Dataset(axes, values.dtype, "fibres", "", auxiliaries), ArrayReader(values))
+    numbers = np.nan_to_num(values[..., 0], nan=-1).astype(np.int64)
+    auxiliaries["fibre_identifier"] = Auxiliary(("y", "fibre"), ArrayReader(numbers))
+    metadata = {"voxel_size": Quantity(0.05, "mm")}
+    return Source(Dataset(axes, values.dtype, "fibres", "", auxiliaries, metadata), ArrayReader(values))

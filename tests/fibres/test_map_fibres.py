@@ -13,6 +13,8 @@ from fibre_tables import source, table
 from tomosaxs import ArrayReader, Axis, Dataset, InputError, Scan, Source
 from tomosaxs.testing import check_plugin
 from tomosaxs.testing.single import run_plugin
+from tomosaxs_plugins.fibres.beam_path_file import write_beam_paths
+from tomosaxs_plugins.fibres.beam_paths import table_of
 from tomosaxs_plugins.fibres.columns import COLUMNS, MORE_COLUMNS
 from tomosaxs_plugins.fibres.lattice import beam_paths_of, beam_positions, lattice
 from tomosaxs_plugins.fibres.map_fibres import map_fibres
@@ -129,14 +131,39 @@ def _named(given: Source, **changes: object) -> Source:
     return replace(given, dataset=replace(given.dataset, **changes))
 
 
+def test_places_from_a_beam_path_table(tmp_path: Path) -> None:
+    samples = [lattice(6, seed=1, first_identifier=1), lattice(6, seed=2, first_identifier=37)]
+    beam = beam_positions(samples[0])
+    paths = [beam_paths_of(each, np.linspace(-85, 95, 9), beam) for each in samples]
+    beams = np.broadcast_to(beam, (9, len(beam)))
+    write_beam_paths(tmp_path / "paths.nxs", table_of(paths, len(beam), beams, np.array([0.0, 0.05])))
+    given = _named(source(2, 36), auxiliaries={}, metadata={})
+    scan = Scan.whole(given.dataset, ("y", "fibre", "quantity"))
+    more, maps = map_fibres(given.reader.read((slice(None),) * 3)[None], scan, beam_paths=tmp_path / "paths.nxs")
+    rows = rows_of(more[0], LABELS)
+    for number, sample in enumerate(samples):
+        assert np.abs(rows["x"][rows.slice == number] - sample.x).max() < 0.1 * sample.pitch
+        assert np.abs(rows["z"][rows.slice == number] - sample.z).max() < 0.1 * sample.pitch
+    # the fibres of a lattice are one in every voxel, x slowest in the table and z in the map
+    assert maps.values.shape == (1, len(MAPS), 2, 6, 6)
+    assert (maps.values[0, MAPPED.index("fibres")] == 1).all()
+    expected = np.where(rows.solved, rows["wa"], np.nan).reshape(2, 6, 6).swapaxes(1, 2)
+    np.testing.assert_allclose(maps.values[0, MAPPED.index("wa")], expected)
+    elsewhere = _named(given, axes=(Axis("y", 2, np.array([5e-4, 6e-4]), "m"), *given.dataset.axes[1:]))
+    with pytest.raises(InputError, match=r"slices \(y_mm\) are not those of the data"):
+        run_plugin(map_fibres, elsewhere, {"beam_paths": tmp_path / "paths.nxs"})
+
+
 def test_what_is_missing_is_named() -> None:
     given = source()
     bare = _named(given, auxiliaries={})
-    with pytest.raises(InputError, match="without 'fibre_x', where each fibre lies"):
+    with pytest.raises(InputError, match="without fibre_identifier, fibre_x, fibre_z; give beam_paths"):
         run_plugin(map_fibres, bare)
     axes = (*given.dataset.axes[:2], Axis("quantity", len(COLUMNS), labels=(("id", "", ""),) * len(COLUMNS)))
     with pytest.raises(InputError, match="no column identifier, flag, q0, q0_sd"):
         run_plugin(map_fibres, _named(given, axes=axes))
+    with pytest.raises(InputError, match="the side of a voxel is not known: give voxel_size"):
+        run_plugin(map_fibres, _named(given, metadata={}))
     with pytest.raises(InputError, match="no column x, z: run map_fibres before"):
         run_plugin(save_fibres, given)
 

@@ -121,5 +121,6 @@ def _fibre_table(rng: np.random.Generator) -> Source:
     places = {
         f"fibre_{name}": Auxiliary(("y", "fibre"), ArrayReader(0.1 * at), "mm") for name, at in (("x", x), ("z", z))
     }
+    places["fibre_identifier"] = Auxiliary(("y", "fibre"), ArrayReader(np.arange(12).reshape(2, 6)))
     metadata = {"voxel_size": Quantity(1e-4, "m")}
     return Source(Dataset(axes, table.dtype, "fibres", "", places, metadata), ArrayReader(table))

@@ -26,12 +26,12 @@ def coloured(values: Floats, low: float, high: float, *, diverging: bool = False
     steps = np.arange(len(anchors))
     found = np.stack([np.interp(at, steps, anchors[:, channel]) for channel in range(3)], axis=-1)
     found[~np.isfinite(values)] = _UNSOLVED
-    return np.rint(found).astype(np.uint8)
+    return np.asarray(np.rint(found), dtype=np.uint8)
 
 
 def blanked(picture: NDArray[np.uint8], empty: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return a picture that is white where there is nothing."""
-    made = picture.copy()
+    made: NDArray[np.uint8] = picture.copy()
     made[empty] = _EMPTY
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -12,19 +13,20 @@ from tomosaxs import (
     Axis,
     Dataset,
     InputError,
+    InputFile,
     Output,
     Param,
     Quantity,
     Scan,
     Uncertain,
-    convert,
     custom_pattern,
     plugin,
 )
 from tomosaxs_plugins.fibres import strain as strains
 from tomosaxs_plugins.fibres.columns import COLUMNS, MORE_COLUMNS, flag_text
-from tomosaxs_plugins.fibres.table import Floats, Labels, Rows, rows_of
-from tomosaxs_plugins.fibres.voxel_maps import MAPS, Grid, grid_of, maps_of
+from tomosaxs_plugins.fibres.places import places_of, voxel_mm
+from tomosaxs_plugins.fibres.table import Labels, Rows, rows_of
+from tomosaxs_plugins.fibres.voxel_maps import MAPS, maps_of
 
 FibreTables: TypeAlias = Annotated[NDArray[Any], custom_pattern("FibreTables", "y", "fibre", "quantity")]
 """(n, y, fibre, quantity): fibres of all slices; rows without a fibre have NaN as identifier."""
@@ -50,49 +52,18 @@ def labels_of(dataset: Dataset) -> Labels:
     return labels
 
 
-def _companion(dataset: Dataset, name: str) -> Floats:
-    """Return a companion (y, fibre) in mm, whole."""
-    found = dataset.auxiliaries.get(name)
-    if found is None or set(found.axes) != {"y", "fibre"}:
-        raise InputError(
-            f"the data came without {name!r}, where each fibre lies: a beam-path table with positions of the fibres "
-            "brings it"
-        )
-    values = np.asarray(found.reader.read((slice(None), slice(None))), dtype=np.float64)
-    values = values if found.axes == ("y", "fibre") else values.T
-    return values * convert(1.0, found.units or "mm", "mm")
-
-
-def _voxel_mm(dataset: Dataset, x: Floats, z: Floats, voxel_size: float | None) -> float:
-    """Return the side of a voxel in mm: as given, as the data say, or the least distance along x or z."""
-    if voxel_size is not None:
-        return voxel_size / 1000
-    known = dataset.quantity("voxel_size")
-    if known is not None:
-        return convert(known.value, known.units, "mm")
-    steps = np.concatenate([np.diff(np.unique(np.round(each[np.isfinite(each)], 6))) for each in (x, z)])
-    if not steps.size:
-        raise InputError("the side of a voxel does not follow from the fibres: give voxel_size", parameter="voxel_size")
-    return float(np.median(steps))
-
-
-def _places(dataset: Dataset, voxel_size: float | None) -> tuple[Floats, Floats, Grid]:
-    x, z = _companion(dataset, "fibre_x"), _companion(dataset, "fibre_z")
-    there = np.isfinite(x) & np.isfinite(z)
-    if not there.any():
-        raise InputError("no fibre of the beam-path table has a position")
-    return x, z, grid_of(x[there], z[there], _voxel_mm(dataset, x, z, voxel_size))
-
-
 def _more_labels(labels: Labels) -> Labels:
     """Return the columns of the table that comes out; those of an earlier `map_fibres` are made again."""
     new = [name for name, _, _ in MORE_COLUMNS]
     return (*(label for label in labels if label[0] not in new), *MORE_COLUMNS)
 
 
-def _shape(dataset: Dataset, *, voxel_size: float | None, **_: Any) -> list[Output]:
+def _shape(
+    dataset: Dataset, *, beam_paths: Path | None, voxel_size: float | None, **_: Any
+) -> list[tuple[Axis, ...] | Output]:
     labels = _more_labels(labels_of(dataset))
-    _, _, grid = _places(dataset, voxel_size)
+    places = places_of(dataset, beam_paths)
+    grid = places.grid(voxel_mm(places, voxel_size))
     y, fibre = dataset.axis("y"), dataset.axis("fibre")
     columns = Axis("quantity", len(labels), np.arange(len(labels)), labels=labels)
     mapped = Axis("quantity", len(MAPS), np.arange(len(MAPS)), labels=MAPS)
@@ -108,8 +79,11 @@ def _check(dataset: Dataset, **_: Any) -> None:
     labels_of(dataset)
 
 
-def _memory(slices: int, dataset: Dataset, *, voxel_size: float | None = None, **_: Any) -> float:
-    grid = _places(dataset, voxel_size)[2]
+def _memory(
+    slices: int, dataset: Dataset, *, beam_paths: Path | None = None, voxel_size: float | None = None, **_: Any
+) -> float:
+    places = places_of(dataset, beam_paths)
+    grid = places.grid(voxel_mm(places, voxel_size))
     voxels = dataset.axis("y").size * grid.n_x * grid.n_z
     return float(slices * (5 * dataset.nbytes + 8 * voxels * (4 * len(MAPS) + 30)))
 
@@ -124,8 +98,11 @@ def map_fibres(
         float | None, Param("D-period without strain; default the median of the solved fibres", unit="nm", gt=0)
     ] = None,
     reference_sd: Annotated[float, Param("standard uncertainty of `reference`", unit="nm", ge=0)] = 0.0,
+    beam_paths: Annotated[
+        InputFile | None, Param("NeXus file with the beam-path table, where the data do not say where fibres lie")
+    ] = None,
     voxel_size: Annotated[
-        float | None, Param("side of the voxels of the maps; default the distance of the fibres", unit="um", gt=0)
+        float | None, Param("side of the voxels of the maps; default the step of the beam", unit="um", gt=0)
     ] = None,
 ) -> tuple[FibreTables, FibreMaps]:
     """Put the values of fibres back into the volume: D-periods, strains, and maps with their uncertainties.
@@ -136,7 +113,9 @@ def map_fibres(
     it. A voxel's value is the mean of its solved fibres, weighted by the share of the voxel that each has; NaN where
     none is solved, and `flag` then says why. In the result every column and every map is data of its own, with units.
 
-    The uncertainty of the reference is that of the measurement, not the spread of the fibres, and is common to all.
+    Where fibres lie comes with the data, or is found by least squares from the beams that see each of them at its
+    rotations (`beam_paths`). The uncertainty of the reference is that of the measurement, not the spread of the fibres,
+    and is common to all.
 
     Raises
     ------
@@ -144,14 +123,15 @@ def map_fibres(
         When the table has no column that is needed, or nothing says where the fibres lie.
     """
     labels = labels_of(scan.dataset)
-    x, z, grid = _places(scan.dataset, voxel_size)
+    places = places_of(scan.dataset, beam_paths)
+    grid = places.grid(voxel_mm(places, voxel_size))
     table = np.asarray(data[0], dtype=np.float64)
     rows = rows_of(table, labels)
     period = strains.d_period(rows["q0"], rows["q0_sd"], order)
     if reference is None:
         reference, reference_sd = strains.median(period, rows.solved)
     strain = strains.strain(period, reference, reference_sd)
-    more = np.stack([x[rows.slice, rows.row], z[rows.slice, rows.row], *period, *strain], axis=-1)
+    more = np.stack([*places.of(rows.slice, rows["identifier"]), *period, *strain], axis=-1)
     made_of = _more_labels(labels)
     kept = [rows[name] for name, _, _ in made_of[: -len(MORE_COLUMNS)]]
     whole = Rows(np.stack([*kept, *more.T], axis=-1), made_of, rows.slice, rows.row)

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 BLUE, ORANGE, GREEN, RED, GREY, INK = "#0b62a4", "#d55e00", "#1b7a43", "#b3261e", "#8a959f", "#1d2730"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 12.0, 24.0, 42.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68.0, 12.0, 24.0, 42.0
 
 
 def pretty(units: str) -> str:
@@ -105,7 +105,7 @@ class Plot:
         path = f'<path d="{"".join(commands)}" fill="none" stroke="{colour}" stroke-width="{width}"{dashed}/>'
         self.parts.append(path)
         if name:
-            self.names.append((name, colour, "line"))
+            self.names.append((name, colour, f"line {dash}"))
 
     def points(
         self,
@@ -161,7 +161,7 @@ class Plot:
             f'style="image-rendering:pixelated" href="{uri}"/>'
         )
 
-    def colour_bar(self, uri: str, low: float, high: float) -> None:
+    def colour_bar(self, uri: str, low: float, high: float, units: str = "") -> None:
         """Draw a scale of colours on the right; its picture has one column, the highest value first."""
         left = _LEFT + self.width + 10
         self.right = 74.0
@@ -170,6 +170,8 @@ class Plot:
             f'href="{uri}"/><rect x="{left:.1f}" y="{_TOP}" width="11" height="{self.height:.1f}" fill="none" '
             f'stroke="{GREY}"/>'
         )
+        if units:
+            self.outside.append(_text(left, _TOP - 8, units, "start"))
         ticks = round_ticks(low, high, 5)
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
             at = _TOP + (high - value) / (high - low) * self.height
@@ -179,12 +181,12 @@ class Plot:
     def svg(self) -> str:
         """Return the plot."""
         total = (_LEFT + self.width + self.right, _TOP + self.height + _BOTTOM)
-        legend = _legend(self.names)
-        height = total[1] + 17.0 * len(legend)
+        legend = _legend(self.names[::-1])  # what was drawn last lies on top
+        height = total[1] + 17.0 * len(legend) + (6 if legend else 0)
         clip = f'<svg x="{_LEFT}" y="{_TOP}" width="{self.width}" height="{self.height}" '
         clip += f'viewBox="{_LEFT} {_TOP} {self.width} {self.height}">'
         rows = "".join(
-            f'<g transform="translate({_LEFT:.0f} {total[1] + 17.0 * number + 4:.0f})">{row}</g>'
+            f'<g transform="translate({_LEFT:.0f} {total[1] + 17.0 * number + 14:.0f})">{row}</g>'
             for number, row in enumerate(legend)
         )
         return (
@@ -202,7 +204,7 @@ class Plot:
             at = float(self.x(value))
             parts.append(f'<path d="M{at:.1f} {floor:.1f}v4" stroke="{GREY}"/>')
             parts.append(_text(at, floor + 17, text, "middle"))
-        ticks = round_ticks(*self.y_range, max(2, int(self.height / 42)))
+        ticks = round_ticks(*self.y_range, max(2, int(self.height / 36)))
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
             at = float(self.y(value))
             parts.append(f'<path d="M{_LEFT - 4} {at:.1f}h4" stroke="{GREY}"/>')
@@ -224,9 +226,13 @@ def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
 def _legend(names: Sequence[tuple[str, str, str]]) -> list[str]:
     """Return a line of the legend for every name."""
     marks = {
-        "line": '<path d="M0 -4h18" stroke="{0}" stroke-width="2"/>',
+        "line": '<path d="M0 -4h18" stroke="{0}" stroke-width="2" stroke-dasharray="{1}"/>',
         "dot": '<circle cx="9" cy="-4" r="3" fill="{0}"/>',
         "cross": '<path d="M6 -7l6 6m0 -6l-6 6" stroke="{0}" stroke-width="1.6"/>',
         "box": '<rect x="3" y="-9" width="12" height="9" fill="{0}" fill-opacity="0.55"/>',
     }
-    return [marks[kind].format(colour) + _text(25, 0, name, "start") for name, colour, kind in names]
+    made = []
+    for name, colour, kind in names:
+        mark, _, dash = kind.partition(" ")
+        made.append(marks[mark].format(colour, dash or "none") + _text(25, 0, name, "start"))
+    return made

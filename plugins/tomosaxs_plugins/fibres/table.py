@@ -58,7 +58,7 @@ class Rows:
     @property
     def solved(self) -> NDArray[np.bool_]:
         """(n,) True where the fibre is solved."""
-        return self.flags == SOLVED
+        return np.asarray(self.flags == SOLVED)
 
     def units(self, name: str) -> str:
         """Return the units of a column."""

@@ -45,12 +45,12 @@ class Grid:
     @property
     def x(self) -> Floats:
         """(n_x,) centres across the beam in mm."""
-        return self.x0 + self.pitch * np.arange(self.n_x)
+        return np.asarray(self.x0 + self.pitch * np.arange(self.n_x), dtype=np.float64)
 
     @property
     def z(self) -> Floats:
         """(n_z,) centres along the beam in mm."""
-        return self.z0 + self.pitch * np.arange(self.n_z)
+        return np.asarray(self.z0 + self.pitch * np.arange(self.n_z), dtype=np.float64)
 
     def voxels(self, x: Floats, z: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the voxel (along z, along x) of every position; those on an edge go to the higher one."""
