@@ -58,10 +58,16 @@ def register_sites() -> list[Path]:
 
 @hookimpl
 def report(plan: Any, result: Any) -> list[tuple[str, str]]:
-    """Return what the report shows of integrated frames; nothing is imported for other lists."""
-    integrate = ("tomosaxs_plugins.integration.", "tomosaxs_plugins.fibres.azimuthal_library")
-    if not any(step.spec.target.__module__.startswith(integrate) for step in plan.steps):
-        return []
-    from tomosaxs_plugins.integration.report import sections
+    """Return what the report shows of integrated frames and of fibres; nothing is imported for other lists."""
+    modules = {step.spec.target.__module__ for step in plan.steps}
+    found: list[tuple[str, str]] = []
+    if "tomosaxs_plugins.fibres.map_fibres" in modules:
+        from tomosaxs_plugins.fibres.report import sections as fibre_sections
 
-    return sections(plan, result)
+        found += fibre_sections(plan, result)
+    integrate = ("tomosaxs_plugins.integration.", "tomosaxs_plugins.fibres.azimuthal_library")
+    if any(module.startswith(integrate) for module in modules):
+        from tomosaxs_plugins.integration.report import sections
+
+        found += sections(plan, result)
+    return found

@@ -64,7 +64,8 @@ def _shape(
     labels = _more_labels(labels_of(dataset))
     places = places_of(dataset, beam_paths)
     grid = places.grid(voxel_mm(places, voxel_size))
-    y, fibre = dataset.axis("y"), dataset.axis("fibre")
+    y, count = dataset.axis("y"), dataset.axis("fibre").size
+    fibre = Axis("fibre", count, np.arange(count))
     columns = Axis("quantity", len(labels), np.arange(len(labels)), labels=labels)
     mapped = Axis("quantity", len(MAPS), np.arange(len(MAPS)), labels=MAPS)
     z, x = (Axis(name, len(values), 1e-3 * values, "m") for name, values in (("z", grid.z), ("x", grid.x)))

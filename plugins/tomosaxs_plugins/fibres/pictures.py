@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.fibres.colours import blanked, coloured, limits_of, png_uri, scale
-from tomosaxs_plugins.fibres.svg_plot import BLUE, GREEN, GREY, INK, ORANGE, RED, Plot, labelled, pretty
+from tomosaxs_plugins.fibres.svg_plot import BLUE, GREEN, GREY, INK, ORANGE, RED, Plot, labelled
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def map_chart(picture: MapPicture, title: str) -> str:
     x, z = _edges(picture.x_mm), _edges(picture.z_mm)
     zoom = _LONGEST / max(x[1] - x[0], z[1] - z[0])
     size = max(zoom * (x[1] - x[0]), 60.0), max(zoom * (z[1] - z[0]), 60.0)
-    plot = Plot(title, "x / mm", "z / mm", x, z, *size)
+    plot = Plot(labelled(title, picture.units), "x / mm", "z / mm", x, z, *size)
     image = coloured(picture.values, *picture.limits, diverging=picture.diverging)
     image = blanked(image, ~np.isfinite(picture.flags))
     plot.image(png_uri(image[::-1]), x[0], x[1], z[0], z[1])
@@ -59,7 +59,7 @@ def map_chart(picture: MapPicture, title: str) -> str:
         step = zoom * (x[1] - x[0]) / len(picture.x_mm)
         arm = float(np.clip(0.3 * step, 1.2, 6.0))
         plot.points(picture.x_mm[across], picture.z_mm[down], RED, cross=True, radius=arm)
-    plot.colour_bar(png_uri(scale(diverging=picture.diverging)), *picture.limits, pretty(picture.units))
+    plot.colour_bar(png_uri(scale(diverging=picture.diverging)), *picture.limits)
     return plot.svg()
 
 
@@ -125,7 +125,7 @@ def against_truth(name: str, units: str, fitted: Floats, sd: Floats, true: Float
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     span = low - room, high + room
-    plot = Plot(name, labelled("true", units), labelled("fitted", units), span, span, 210.0, 210.0)
+    plot = Plot(name, labelled("true", units), labelled("fitted", units), span, span, 186.0, 186.0)
     plot.line(np.array(span), np.array(span), GREY, dash="4 3", width=1.2)
     plot.points(true[solved], fitted[solved], BLUE, errors=sd[solved])
     other = ~solved & np.isfinite(fitted) & np.isfinite(true)
@@ -142,7 +142,7 @@ def z_chart(name: str, z: Floats) -> str:
     at = np.linspace(-5, 5, 201)
     expected = len(z) * (edges[1] - edges[0]) * np.exp(-0.5 * at**2) / np.sqrt(2 * np.pi)
     top = 1.15 * max(float(counts.max(initial=1.0)), float(expected.max()))
-    plot = Plot(name, "(fitted − true) / uncertainty", "fibres", (-5.0, 5.0), (0.0, top), 210.0, 120.0)
+    plot = Plot(name, "(fitted − true) / uncertainty", "fibres", (-5.0, 5.0), (0.0, top), 186.0, 110.0)
     plot.bars(edges, counts, BLUE)
     plot.line(at, expected, ORANGE)
     return plot.svg()

@@ -44,13 +44,8 @@ class Places:
 
     def of(self, slices: NDArray[np.intp], identifiers: Floats) -> tuple[Floats, Floats]:
         """Return x and z of fibres in mm; NaN for those that are not known."""
-        known = {key: row for row, key in enumerate(zip(self.slice.tolist(), self.identifier.tolist(), strict=True))}
-        keys = zip(slices.tolist(), identifiers.astype(np.int64).tolist(), strict=True)
-        rows = np.array([known.get(key, -1) for key in keys], dtype=np.intp)
-        found = [np.where(rows >= 0, each[rows], np.nan) if len(each) else np.full(len(rows), np.nan) for each in (
-            self.x, self.z,
-        )]  # fmt: skip
-        return found[0], found[1]
+        rows = _matched(self.slice, self.identifier, slices, identifiers)
+        return _taken(self.x, rows), _taken(self.z, rows)
 
     def grid(self, voxel_mm: float) -> Grid:
         """Return the voxels that hold all fibres.
@@ -105,6 +100,31 @@ def voxel_mm(places: Places, voxel_size: float | None) -> float:
     return places.step
 
 
+def companion_rows(dataset: Dataset, name: str, slices: NDArray[np.intp], identifiers: Floats) -> Floats | None:
+    """Return a companion (y, fibre) for fibres by slice and number; None where the data came without it."""
+    if name not in dataset.auxiliaries or COMPANIONS[0] not in dataset.auxiliaries:
+        return None
+    known = _companion(dataset, COMPANIONS[0])
+    y, row = np.nonzero(np.nan_to_num(known, nan=-1) >= 0)
+    rows = _matched(y, known[y, row].astype(np.int64), slices, identifiers)
+    return _taken(_companion(dataset, name)[y, row], rows)
+
+
+def _matched(
+    known_slices: NDArray[np.intp], known: NDArray[np.int64], slices: NDArray[np.intp], identifiers: Floats
+) -> NDArray[np.intp]:
+    """Return where fibres are among known ones, -1 where they are not."""
+    at = {key: row for row, key in enumerate(zip(known_slices.tolist(), known.tolist(), strict=True))}
+    keys = zip(slices.tolist(), identifiers.astype(np.int64).tolist(), strict=True)
+    return np.array([at.get(key, -1) for key in keys], dtype=np.intp)
+
+
+def _taken(values: Floats, rows: NDArray[np.intp]) -> Floats:
+    if not len(values):
+        return np.full(len(rows), np.nan)
+    return np.asarray(np.where(rows >= 0, values[rows], np.nan), dtype=np.float64)
+
+
 def _companion(dataset: Dataset, name: str) -> NDArray[Any]:
     """Return a companion (y, fibre), whole; positions in mm."""
     found = dataset.auxiliaries[name]
@@ -112,7 +132,7 @@ def _companion(dataset: Dataset, name: str) -> NDArray[Any]:
         raise InputError(f"the companion {name} lies along {', '.join(found.axes)}; y and fibre are needed")
     values = np.asarray(found.reader.read((slice(None), slice(None))), dtype=np.float64)
     values = values if found.axes == ("y", "fibre") else values.T
-    return values * (convert(1.0, found.units, "mm") if found.units and name != COMPANIONS[0] else 1.0)
+    return values * (convert(1.0, found.units, "mm") if found.units and name in COMPANIONS[1:] else 1.0)
 
 
 def _from_paths(axis: Axis, table: BeamPathTable, file: Path) -> Places:

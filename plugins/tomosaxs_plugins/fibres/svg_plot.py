@@ -161,7 +161,7 @@ class Plot:
             f'style="image-rendering:pixelated" href="{uri}"/>'
         )
 
-    def colour_bar(self, uri: str, low: float, high: float, units: str = "") -> None:
+    def colour_bar(self, uri: str, low: float, high: float) -> None:
         """Draw a scale of colours on the right; its picture has one column, the highest value first."""
         left = _LEFT + self.width + 10
         self.right = 74.0
@@ -170,8 +170,6 @@ class Plot:
             f'href="{uri}"/><rect x="{left:.1f}" y="{_TOP}" width="11" height="{self.height:.1f}" fill="none" '
             f'stroke="{GREY}"/>'
         )
-        if units:
-            self.outside.append(_text(left, _TOP - 8, units, "start"))
         ticks = round_ticks(low, high, 5)
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
             at = _TOP + (high - value) / (high - low) * self.height
