@@ -89,8 +89,9 @@ def _fits(word: str, rows: Rows, number: int, saved: SavedDataset, values: Any) 
     fit = path_fit(paths, bins, parameters, path, fibre, data)
     said = f"{word}: fibre {int(rows['identifier'][number])}"
     rotation = f"{paths.rotation_deg[place['rotation_angle']]:.4g}".replace("-", "−")
+    quality = rows["reduced_chi_squared"][number]
     caption = (
-        f"{_WORDS[word]} reduced chi squared, {rows['reduced_chi_squared'][number]:.3g}; {flag_text(rows.flags[number])}; "
+        f"{_WORDS[word]} reduced chi squared, {quality:.3g}; {flag_text(rows.flags[number])}; "
         f"rotation {rotation}°, beam {place['x']}" + (f", slice {at}" if dataset.axis("y").size > 1 else "")
     )
     return [
