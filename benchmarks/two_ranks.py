@@ -1,6 +1,6 @@
 """What ranks are worth: one list on 1 and 2 ranks of one thread, beside two independent processes, in turns.
 
-    python benchmarks/two_ranks.py scan.nxs [--repeat 5] [--ranks 2] [--set STEP.PARAM=VALUE ...]
+    python benchmarks/two_ranks.py scan.nxs [--repeat 5] [--ranks 2] [--set STEP.PARAM=VALUE ...] [--folder F]
 
 Memory bandwidth, caches and clocks are shared: two processes that know nothing of each other do not reach twice the
 speed of one. What ranks lose to each other is told by their share of what independent processes reach.
@@ -57,10 +57,11 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--folder", type=Path, help="where all write; default the system's for temporary files")
     given = parser.parse_args()
     count = given.ranks
     taken: dict[str, list[tuple[float, float]]] = {"1 rank": [], f"{count} ranks": [], f"{count} processes": []}
-    with tempfile.TemporaryDirectory(prefix="tomosaxs_benchmark_") as name:
+    with tempfile.TemporaryDirectory(prefix="tomosaxs_benchmark_", dir=given.folder) as name:
         folder = Path(name)
         for number in range(given.repeat + 1):
             for label in taken:

@@ -148,6 +148,7 @@ class PluginSpec:
     version: str = ""
     many_paths: bool = False
     absent: str = ""
+    needs_path: bool = True
     gives: tuple[str, ...] = ()
     restartable: bool = False
 
@@ -265,7 +266,9 @@ def estimator(function: Any = None, **options: Any) -> Any:
     A function receives the whole selection, (n, \\*core), on one rank. A dataclass with
     ``update(block, scan)``, ``combine(other)`` and ``result()`` is streamed: a fresh instance sees one
     tile of `tile` slices, the instances are combined in the order of the tiles. Its fields declared with
-    ``field(init=False)`` are its state (numbers, text, lists, dicts, numpy arrays); the others are parameters.
+    ``field(init=False)`` are its state (numbers, text, lists, dicts, numpy arrays); the others are parameters. It may
+    have a method ``known()`` that returns the `Estimate` where its parameters alone tell it (a value is given), else
+    None: then nothing is read for it.
 
     Parameters
     ----------
@@ -284,6 +287,8 @@ def loader(function: F) -> F: ...
 def loader(*, name: str = "", cite: str | tuple[str, ...] = (), absent: str = "") -> Callable[[F], F]: ...
 def loader(function: Any = None, **options: Any) -> Any:
     """Make ``f(path: Path, *, parameters) -> Source`` a loader for the ``input:`` part of lists.
+
+    A loader of which ``path`` is ``Path | None = None`` may also be used without a file: its data are computed.
 
     A loader whose first argument is annotated ``Sequence[Path]`` (or ``tuple[Path, ...]``) takes several paths as one
     dataset: ``path:`` may then be a text, a list of texts, or patterns such as ``scan-*.nxs``, whose matches come in

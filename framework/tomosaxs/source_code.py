@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +13,16 @@ _Import = tuple[int, str]
 """Level (0: absolute, 1: ``from . import``, ...) and dotted name."""
 
 
+ABSENT = "absent"
+
+
 def file_digest(path: Path) -> str:
     """Return the sha256 of a whole (small) file, read again once it has changed."""
     try:
         status = path.stat()
-        return _digest(path, status.st_size, status.st_mtime_ns) if path.is_file() else "absent"
+        return _digest(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ABSENT
     except FileNotFoundError:
-        return "absent"
+        return ABSENT
 
 
 @lru_cache(maxsize=1024)
@@ -41,6 +45,9 @@ def looked_up(path: Path | None) -> tuple[dict[Path, str], tuple[Path, ...]]:
         if file in found:
             continue
         found[file] = file_digest(file)
+        if found[file] == ABSENT:  # a folder that is called like a file
+            del found[file]
+            continue
         beside, packages = folders[file.parent], {folder.name for folder in file.parents}
         for imported in _imports(file, found[file]):
             first = imported[1].partition(".")[0]
@@ -110,7 +117,7 @@ def _files_of(imported: _Import, importer: Path, folders: _Folders) -> Iterator[
             place = place / word
             if "__init__.py" in folders[place]:
                 found.append(place / "__init__.py")
-        yield from (file for file in found if file.is_file())
+        yield from found
         if found:
             return
 

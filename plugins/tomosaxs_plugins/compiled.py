@@ -83,11 +83,37 @@ def _with_numba(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     given = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = given or _folder()
     try:
-        return numba.njit(cache=True, **options)(function)
+        return _quick(numba.njit(cache=True, **options)(function))
     except RuntimeError:  # numba found no folder that it could write to
         return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = given
+
+
+def _quick(made: Any) -> Any:
+    """Have machine code that is kept loaded without what only a compilation needs.
+
+    numba first registers everything that it can compile, 0.3 s of imports, and then finds that nothing has to be
+    compiled. Where it does compile it registers everything itself, at the beginning of the compilation.
+    """
+    kept = getattr(made, "_cache", None)
+    load, guard = getattr(kept, "_load_overload", None), getattr(kept, "_guard_against_spurious_io_errors", None)
+    if load is None or guard is None:  # another numba: as it does it
+        return made
+
+    def load_overload(signature: Any, target: Any) -> Any:
+        from numba.core import runtime as untyped_runtime
+
+        symbols: Any = untyped_runtime
+        symbols.rtsys.initialize(target)  # which compiled code refers to
+        found = None
+        with guard():  # on some systems it takes an error of the file system for a miss
+            found = load(signature, target)
+        return found
+
+    untyped: Any = kept
+    untyped.load_overload = load_overload
+    return made
 
 
 @functools.lru_cache(maxsize=1)

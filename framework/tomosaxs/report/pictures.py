@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,14 +83,36 @@ def shrink(image: NDArray[Any], largest: int) -> NDArray[Any]:
 def png_bytes(picture: NDArray[Any]) -> bytes:
     """Return a (y, x) or (y, x, 3) uint8 picture as a PNG file.
 
-    The best compression would take seven times as long for two percent less; large pictures are left larger still.
+    The best compression would take seven times as long for two percent less. Of a large picture, most of which is
+    noise, rows are written as differences to those above and coded symbol by symbol, in a third of the time.
     """
+    picture = np.ascontiguousarray(picture, dtype=np.uint8)
+    if picture.size > _LARGE:
+        return _plain_png(picture)
     from PIL import Image
 
     stream = io.BytesIO()
-    level = 4 if picture.size <= _LARGE else 1
-    Image.fromarray(np.ascontiguousarray(picture, dtype=np.uint8)).save(stream, "PNG", compress_level=level)
+    Image.fromarray(picture).save(stream, "PNG", compress_level=4)
     return stream.getvalue()
+
+
+def _plain_png(picture: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file (ISO/IEC 15948): filter "up" in every row, runs of equal bytes as the only matches."""
+    height, width = picture.shape[:2]
+    lines = np.empty((height, 1 + picture.size // height), dtype=np.uint8)
+    lines[:, 0] = 2  # the filter
+    flat = picture.reshape(height, -1)
+    lines[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])  # modulo 256, as the format has it
+    packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    packed = packer.compress(lines.data) + packer.flush()
+    colour = 2 if picture.ndim == 3 else 0
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def png_uri(picture: NDArray[Any]) -> str:

@@ -24,6 +24,9 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
     step = one.estimator
     if step is None:
         raise StepError("an estimate pass without an estimator")
+    known = _known(context, one, step)
+    if known is not None:
+        return known
     context.log(f"pass {one.number}: {step.label}: {one.count} slices, {one.fraction:.0%} of the data")
     runner = PassRunner(context, one)
     tile = step.spec.tile if step.spec.streaming else 1
@@ -51,6 +54,19 @@ def run_estimate(context: Context, one: Pass) -> Estimate:
         return estimate_from_plain(context.comm.bcast(plain))
     except (TypeError, ValueError) as error:  # a value of a type that cannot be sent
         raise context.fail(step, error, "handing its value over") from error
+
+
+def _known(context: Context, one: Pass, step: PlannedStep) -> Estimate | None:
+    """Return what an estimator knows from its parameters alone; nothing is read for it then."""
+    if not (step.spec.streaming and hasattr(step.spec.target, "known")):
+        return None
+    try:
+        found = step.spec.target(**parameters_of(context, step)).known()
+        if not (found is None or isinstance(found, Estimate)):
+            raise StepError(f"known() returned {type(found).__name__}, neither an Estimate nor None")
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way: named, with its place
+        raise context.fail(step, error, "what it knows from its parameters") from error
+    return found
 
 
 def _block(runner: PassRunner, one: Pass, cut: tuple[int, int]) -> Any:

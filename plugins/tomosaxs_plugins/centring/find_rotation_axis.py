@@ -93,6 +93,10 @@ class FindRotationAxis:
     middle: NDArray[np.float32] | None = field(init=False, default=None)
     angles: NDArray[np.float64] | None = field(init=False, default=None)
 
+    def known(self) -> Estimate | None:
+        """Return the value that is given, if one is."""
+        return None if self.value is None else Estimate(self.value, "px", 0.0, 1.0, ("given, not searched",))
+
     def update(self, data: Sinograms, scan: Scan) -> None:
         """Judge each sinogram of a tile; keep the middle one for the picture."""
         columns = scan.axis(_columns(scan.dataset))
@@ -126,8 +130,9 @@ class FindRotationAxis:
         Stop
             When the confidence is too low and `on_low_confidence` is ``stop``.
         """
-        if self.value is not None:
-            return Estimate(self.value, "px", 0.0, 1.0, ("given, not searched",))
+        given = self.known()
+        if given is not None:
+            return given
         found = combine([RowEstimate.from_array(row) for row in self.found], method=self.method)
         first, step = self.geometry
         axis = first + step * found.axis
