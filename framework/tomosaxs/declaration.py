@@ -48,7 +48,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
     hints = get_type_hints(call, include_extras=True)
     inputs: list[tuple[str, Pattern]] = []
     declared: list[Parameter] = _fields(target) if stateful else []
-    wants_scan, many_paths, variadic = None, False, False
+    wants_scan, many_paths, needs_path, variadic = None, False, True, False
     for arg in list(inspect.signature(call).parameters.values())[1 if stateful else 0 :]:
         hint = hints.get(arg.name)
         pattern = None if hint is None else _pattern(hint)
@@ -72,6 +72,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
             declared.append(parameter(arg.name, hint, *default))
         elif kind == "loader":
             many_paths |= _several_paths(hint)
+            needs_path &= arg.default is arg.empty
         elif kind in ("step", "estimator"):
             raise PluginError(
                 f"positional argument {arg.name!r} must have a pattern type (Projections, Sinograms, ...) "
@@ -113,6 +114,7 @@ def _build(target: Any, kind: Kind, options: dict[str, Any], name: str, file: Pa
         stateful=stateful,
         variadic=variadic,
         many_paths=many_paths,
+        needs_path=needs_path,
         **options,
     )
 

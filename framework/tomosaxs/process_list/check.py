@@ -102,14 +102,15 @@ class _Checker:
         entry = self._as_the_site_says(entry)
         values = {} if spec is None else self._values(entry, spec, INPUT_KEYS)
         paths = self._paths(entry, spec, values)
-        if spec is None or not paths:
+        if spec is None or (not paths and (spec.needs_path or "path" in entry.lines)):
             return None
         return CheckedInput(entry, spec, values, paths)
 
     def _paths(self, entry: InputEntry, spec: PluginSpec | None, values: dict[str, Any]) -> tuple[Path, ...]:
         """Return the files of an input; empty where a fault is reported."""
         if entry.paths is None:
-            if "path" not in entry.lines:  # a path that is no text is reported already
+            needed = spec is None or spec.needs_path
+            if needed and "path" not in entry.lines:  # a path that is no text is reported already
                 message = f"it has no path: write path: FILE, or give --input {entry.name}=FILE"
                 self.faults.add(message, entry.place(), entry.where)
             return ()

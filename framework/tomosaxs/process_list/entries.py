@@ -195,18 +195,20 @@ class CheckedInput:
 
     @property
     def path(self) -> Path:
-        """The path, the first of several."""
-        return self.paths[0]
+        """The path, the first of several; ``computed`` where there is none."""
+        return self.paths[0] if self.paths else Path("computed")
 
     @property
-    def argument(self) -> Path | tuple[Path, ...]:
-        """What the loader is given: one path, or all where it takes several."""
+    def argument(self) -> Path | tuple[Path, ...] | None:
+        """What the loader is given: one path, or all where it takes several; None where it needs none."""
+        if not self.paths:
+            return None
         return self.paths if self.spec.many_paths else self.path
 
     @property
     def shown(self) -> str:
         """The paths in one line."""
-        if len(self.paths) == 1:
+        if len(self.paths) < 2:
             return str(self.path)
         return f"{len(self.paths)} files, {self.path} to {self.paths[-1].name}"
 

@@ -6,6 +6,15 @@ from tomosaxs import PluginEntry
 
 PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
+        "simulate_fibre_scan",
+        "tomosaxs_plugins.fibres.simulate_fibre_scan:simulate_fibre_scan",
+        "Simulate a SAXS scan of collagen fibres on a lattice: frames of every beam path, and the truth.",
+        kind="loader",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+        words="TomoSAXS 3DXRD fibre collagen input demo phantom synthetic test data truth benchmark lattice IVD",
+    ),
+    PluginEntry(
         "azimuthal_library",
         "tomosaxs_plugins.fibres.azimuthal_library:AzimuthalLibrary",
         "Integrate every frame into bins of azimuth and q around one order of the fibres, with uncertainties.",

@@ -61,7 +61,6 @@ def lattice(
     seed: int = 0,
     pitch: float | None = None,
     first_identifier: int = 1,
-    turn_deg: float = 0.0,
 ) -> Lattice:
     """Return fibres on an n x n lattice.
 
@@ -82,8 +81,6 @@ def lattice(
         Distance of voxels in mm; by default the lattice is 1.2 mm wide, or with `shell` 3 mm.
     first_identifier : int
         Number of the first fibre; the others follow.
-    turn_deg : float
-        Added to the azimuth of all fibres, so that slices of one sample differ.
 
     Raises
     ------
@@ -105,7 +102,7 @@ def lattice(
     layer = np.floor(LAYERS_PER_UNIT * radius).astype(np.int64)
     alpha = 90 + np.where(layer % 2 == 0, 30.0, -30.0) + rng.normal(0, 5, len(x))
     tangent = np.degrees(np.arctan2(-z / SEMI_AXES[1] ** 2, x / SEMI_AXES[0] ** 2))
-    beta = (tangent + turn_deg + rng.normal(0, 5, len(x))) % 360
+    beta = (tangent + rng.normal(0, 5, len(x))) % 360
     q0, wa, wmu, delta, amplitude = _parameters(scatter, len(x), rng)
     fibres = FibreTable(q0, wa, wmu, delta, amplitude, alpha, beta)
     return Lattice(x, z, layer, pitch, first_identifier + np.arange(len(x), dtype=np.int64), fibres)

@@ -16,17 +16,21 @@ from tomosaxs_plugins.compiled import compiled
 _NEGLIGIBLE = 30.0  # exponents beyond which exp(-x) is below 1e-13
 
 
-def _meridional(q: float, cosine: float, fibre: Any) -> float:
-    """Return exp(-(R theta)^2 / 2 (q0 tan wmu)^2), what is left away from the fibre's meridian."""
-    radius = fibre[0] / fibre[3]
-    across = q * math.sqrt(max(1 - cosine * cosine, 0.0))
-    arc = radius * math.atan2(across, abs(q * cosine) - fibre[0] + radius)
-    half = fibre[0] * math.tan(fibre[2])
-    exponent = arc * arc / (2 * half * half)
+def _meridional(q: float, cosine: float, q0: float, radius: float, steepness: float) -> float:
+    """Return exp(-(R theta)^2 / 2 (q0 tan wmu)^2), what is left away from the fibre's meridian.
+
+    `steepness` is R^2 / 2 (q0 tan wmu)^2.
+    """
+    across_squared = q * q * max(1 - cosine * cosine, 0.0)
+    height = abs(q * cosine) - q0 + radius
+    if steepness * across_squared > _NEGLIGIBLE * (across_squared + height * height):  # sin theta < theta
+        return 0.0
+    theta = math.atan2(math.sqrt(across_squared), height)
+    exponent = steepness * theta * theta
     return math.exp(-exponent) if exponent < _NEGLIGIBLE else 0.0
 
 
-meridional = compiled(_meridional, nogil=True)
+meridional = compiled(_meridional, nogil=True, error_model="numpy")
 
 
 def _radial(q: float, cosine: float, q0: float, wa: float, radius: float) -> float:
@@ -49,11 +53,15 @@ def _line(
 ) -> None:  # fmt: skip
     """Add to `line` the intensity at every q, times `share`, at the azimuth with the part `in_plane` of the axis."""
     radius = fibre[0] / fibre[3]
-    peak = share * fibre[4] / (2 * math.pi * fibre[1] * fibre[0] * math.tan(fibre[2]))
+    half = fibre[0] * math.tan(fibre[2])
+    steepness = radius * radius / (2 * half * half)
+    peak = share * fibre[4] / (2 * math.pi * fibre[1] * half)
     lit = 0.0
     for n in range(len(coarse)):
         s = coarse[n] * wavelength / (4 * math.pi)
-        glow[n] = peak * meridional(coarse[n], math.sqrt(1 - s * s) * in_plane + s * along_beam, fibre)
+        glow[n] = peak * meridional(
+            coarse[n], math.sqrt(1 - s * s) * in_plane + s * along_beam, fibre[0], radius, steepness
+        )
         lit = max(lit, glow[n])
     if lit == 0.0:
         return

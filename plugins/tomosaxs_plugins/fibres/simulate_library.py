@@ -93,7 +93,13 @@ def standard_bins(
     return Bins(chi, chi_width, q, q_width, wavelength_nm, chi_samples, q_samples, smearing)
 
 
-def exact_bin_means(fibres: FibreTable, bins: Bins, rotation_deg: float = 0.0, threads: int | None = None) -> Floats:
+def exact_bin_means(
+    fibres: FibreTable,
+    bins: Bins,
+    rotation_deg: float = 0.0,
+    threads: int | None = None,
+    points: tuple[int, int] | None = None,
+) -> Floats:
     """Return the mean intensity of every fibre in every bin, at a rotation of the sample and weight 1.
 
     The mean over a bin of the intensity smeared along q: by Gauss's quadrature, of eight points along q and at least
@@ -110,14 +116,17 @@ def exact_bin_means(fibres: FibreTable, bins: Bins, rotation_deg: float = 0.0, t
         Adds to beta.
     threads : int, optional
         By default as many as the process may use.
+    points : (along azimuth, along q), optional
+        Other numbers of points of the quadrature, where less will do.
 
     Returns
     -------
     (n_fibres, n_chi, n_q) float64 array
         Intensities, amplitude included.
     """
-    q, first, share = _quadrature_of_q(bins)
-    chi, chi_share = _quadrature_of_chi(bins)
+    along_chi, along_q = (max(4, int(np.ceil(bins.chi_width_deg))), 8) if points is None else points
+    q, first, share = _quadrature_of_q(bins, along_q)
+    chi, chi_share = _quadrature_of_chi(bins, along_chi)
     coarse = np.linspace(q.min(), q.max(), 2 * len(bins.q) + 1)
     alpha, beta = np.radians(fibres.alpha_deg), np.radians(fibres.beta_deg + rotation_deg)
     axis = np.stack([np.sin(alpha) * np.sin(beta), np.cos(alpha), np.sin(alpha) * np.cos(beta)], axis=1)
@@ -133,25 +142,25 @@ def exact_bin_means(fibres: FibreTable, bins: Bins, rotation_deg: float = 0.0, t
     return out
 
 
-def _quadrature_of_chi(bins: Bins) -> tuple[Floats, Floats]:
+def _quadrature_of_chi(bins: Bins, count: int) -> tuple[Floats, Floats]:
     """Return azimuths in rad, (n_chi, k), and the share of each in the mean of its bin, (k,)."""
-    node, weight = np.polynomial.legendre.leggauss(max(4, int(np.ceil(bins.chi_width_deg))))
+    node, weight = np.polynomial.legendre.leggauss(count)
     return np.radians(bins.chi_deg[:, None] + node * bins.chi_width_deg / 2), weight / 2
 
 
-def _quadrature_of_q(bins: Bins) -> tuple[Floats, NDArray[np.intp], Floats]:
+def _quadrature_of_q(bins: Bins, count: int) -> tuple[Floats, NDArray[np.intp], Floats]:
     """Return points of q, and for every bin the first of its points and the shares of those that follow."""
     if not bins.smearing:
-        node, weight = np.polynomial.legendre.leggauss(8)
+        node, weight = np.polynomial.legendre.leggauss(count)
         q = bins.q[:, None] + node * bins.q_width / 2
-        return q.ravel(), 8 * np.arange(len(bins.q)), np.tile(weight / 2, (len(bins.q), 1))
+        return q.ravel(), count * np.arange(len(bins.q)), np.tile(weight / 2, (len(bins.q), 1))
     step = min(bins.q_width / 12, bins.smearing / 2)
     reach = 6 * bins.smearing + bins.q_width / 2
     low, high = bins.q[0] - reach, bins.q[-1] + reach
     q = low + step * (np.arange(int(np.ceil((high - low) / step))) + 0.5)
-    count = int(np.ceil(2 * reach / step)) + 1
-    first = np.clip(np.floor((bins.q - reach - low) / step).astype(np.intp), 0, max(0, len(q) - count))
-    index = first[:, None] + np.arange(min(count, len(q)))
+    width = int(np.ceil(2 * reach / step)) + 1
+    first = np.clip(np.floor((bins.q - reach - low) / step).astype(np.intp), 0, max(0, len(q) - width))
+    index = first[:, None] + np.arange(min(width, len(q)))
     # intensity at q' is found in a bin with the probability that a Gaussian about q' gives it
     edges = [(q[index] - bins.q[:, None] + side * bins.q_width / 2) / (sqrt(2) * bins.smearing) for side in (1, -1)]
     upper, lower = (np.vectorize(erf)(each) for each in edges)
