@@ -149,6 +149,12 @@ def test_places_from_a_beam_path_table(tmp_path: Path) -> None:
     assert (maps.values[0, MAPPED.index("fibres")] == 1).all()
     expected = np.where(rows.solved, rows["wa"], np.nan).reshape(2, 6, 6).swapaxes(1, 2)
     np.testing.assert_allclose(maps.values[0, MAPPED.index("wa")], expected)
+    stated = {"id": np.arange(1, 73), "slice": np.repeat([0, 1], 36)}
+    stated |= {name: np.concatenate([getattr(each, name) for each in samples]) for name in ("x", "z")}
+    write_beam_paths(tmp_path / "stated.nxs", table_of(paths, len(beam), beams, np.array([0.0, 0.05])), stated)
+    more, _ = map_fibres(given.reader.read((slice(None),) * 3)[None], scan, beam_paths=tmp_path / "stated.nxs")
+    np.testing.assert_array_equal(rows_of(more[0], LABELS)["x"], stated["x"])
+    np.testing.assert_array_equal(rows_of(more[0], LABELS)["z"], stated["z"])
     elsewhere = _named(given, axes=(Axis("y", 2, np.array([5e-4, 6e-4]), "m"), *given.dataset.axes[1:]))
     with pytest.raises(InputError, match=r"slices \(y_mm\) are not those of the data"):
         run_plugin(map_fibres, elsewhere, {"beam_paths": tmp_path / "paths.nxs"})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from tomosaxs_plugins.fibres.beam_paths import BeamPathTable, paths_of_slice
 from tomosaxs_plugins.fibres.positions import positions_of
 from tomosaxs_plugins.fibres.table import Floats
 from tomosaxs_plugins.fibres.voxel_maps import Grid, grid_of
+from tomosaxs_plugins.loaders.hdf5 import is_number, open_file, units_of
 
 COMPANIONS = ("fibre_identifier", "fibre_x", "fibre_z")
 """Companions (y, fibre) that say where fibres lie: numbers, -1 where there is none, and positions at rotation 0."""
@@ -136,18 +138,36 @@ def _companion(dataset: Dataset, name: str) -> NDArray[Any]:
 
 
 def _from_paths(axis: Axis, table: BeamPathTable, file: Path) -> Places:
-    """Return positions by least squares from the beams that see every fibre."""
-    if table.x_mm is None:
+    """Return positions as the file states them, else by least squares from the beams that see every fibre."""
+    numbers = _slice_numbers(axis, table, file).tolist()
+    beam = None if table.x_mm is None else table.x_mm.mean(axis=0)
+    step = float(np.median(np.diff(np.sort(beam)))) if beam is not None and len(beam) > 1 else np.nan
+    stated = _stated(file)
+    if stated is not None:
+        identifier, number, x, z = stated
+        place = np.array([numbers.index(each) if each in numbers else -1 for each in number.tolist()], dtype=np.intp)
+        kept = place >= 0
+        return Places(place[kept], identifier[kept], x[kept], z[kept], step)
+    if beam is None:
         raise InputError(f"{file} has no x_mm, the positions of the beam: where fibres lie does not follow from it")
-    beam = table.x_mm.mean(axis=0)
     parts = []
-    for place, number in enumerate(_slice_numbers(axis, table, file).tolist()):
+    for place, number in enumerate(numbers):
         paths = paths_of_slice(table, number).paths
         x, z = positions_of(paths, beam)
         parts.append((np.full(len(x), place, dtype=np.intp), paths.identifiers, x, z))
-    step = float(np.median(np.diff(np.sort(beam)))) if len(beam) > 1 else np.nan
     slices, identifiers, x, z = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Places(slices, identifiers, x, z, step)
+
+
+def _stated(file: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats] | None:
+    """Return number, slice, x and z (mm) of every fibre as the file's table ``fibres`` has them, or None."""
+    home = open_file(file).handle.get("entry/fibres")
+    columns = [home.get(name) for name in ("id", "slice", "x", "z")] if isinstance(home, h5py.Group) else []
+    if not columns or not all(isinstance(each, h5py.Dataset) and is_number(each) for each in columns):
+        return None
+    scales = [convert(1.0, units_of(each) or "mm", "mm") for each in columns[2:]]
+    identifier, number, x, z = (np.asarray(each[()]) for each in columns)
+    return identifier.astype(np.int64), number.astype(np.int64), x * scales[0], z * scales[1]
 
 
 def _slice_numbers(axis: Axis, table: BeamPathTable, file: Path) -> NDArray[np.intp]:
