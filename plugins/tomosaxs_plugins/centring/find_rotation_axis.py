@@ -13,6 +13,7 @@ from tomosaxs import Dataset, Estimate, InputError, Param, Scan, Sinograms, Stop
 from tomosaxs_plugins.centring.consensus import STOP, AxisEstimate, combine
 from tomosaxs_plugins.centring.row import RowEstimate, row_estimate
 
+_VIEWS = 900  # of a candidate's picture
 _SHEET = 256  # px: candidates are compared on the middle of a slice of at most this width
 
 
@@ -179,20 +180,27 @@ class FindRotationAxis:
         from tomosaxs import contact_sheet
         from tomosaxs_plugins.reconstruction.extended import extend, extended_range, full_turn_factor
         from tomosaxs_plugins.reconstruction.gridding import gridding
+        from tomosaxs_plugins.volume.parts import for_each
 
         first, step = self.geometry
         sinogram = np.nan_to_num(self.middle, nan=0.0, posinf=0.0, neginf=0.0)
         width = sinogram.shape[1]
-        images = []
-        for place, _ in sorted(candidates):
-            column = (place - first) / step
-            if not (np.isfinite(column) and 0 <= column <= width - 1):
-                continue
+        angles = self.angles
+        places = [place for place, _ in sorted(candidates) if 0 <= (place - first) / step <= width - 1]  # no NaN
+        if not extended and angles[-1] - angles[0] < 200.0:  # the middle of a slice does not show more views
+            apart = max(1, len(angles) // _VIEWS)
+            sinogram, angles = sinogram[::apart], angles[::apart]
+        images: list[NDArray[np.float32]] = [np.zeros((0, 0), np.float32)] * len(places)
+
+        def one(number: int) -> None:
+            column = (places[number] - first) / step
+            wide = sinogram[None]
             if extended:
-                wide = extend(sinogram[None], column) * full_turn_factor(self.angles)[:, None]
+                wide = extend(wide, column) * full_turn_factor(angles)[:, None]
                 column -= extended_range(width, column)[0]
-            else:
-                wide = sinogram[None]
-            made = gridding(wide, self.angles, column, padding="edge", size=min(wide.shape[2], _SHEET))
-            images.append((f"{place:.2f} px", made[0]))
-        return contact_sheet(images, columns=3) if images else None
+            size = min(wide.shape[2], _SHEET)
+            images[number] = gridding(wide, angles, column, padding="edge", size=size, threads=1)[0]
+
+        for_each(one, list(range(len(places))))
+        labelled = [(f"{place:.2f} px", image) for place, image in zip(places, images, strict=True)]
+        return contact_sheet(labelled, columns=3) if labelled else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from tomosaxs_plugins.centring.opposite import angular_step
 from tomosaxs_plugins.centring.spectrum import (
@@ -25,6 +26,7 @@ from tomosaxs_plugins.centring.spectrum import (
     refine_peak,
     signal_weight,
 )
+from tomosaxs_plugins.reconstruction.parallel import thread_count
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -121,10 +123,11 @@ def wedge_spectrum(frames: Floats) -> tuple[Complexes, Floats, Floats]:
     radius = n / 2.0
     used = max(4, int(np.searchsorted(omega, (count - WEDGE_MARGIN) / radius)))
     taper = _edge_taper(n)
-    transformed = np.fft.rfft(frames * taper, size)
+    workers = thread_count()
+    transformed = fft.rfft(frames * taper, size, workers=workers)
     power = (np.abs(transformed) ** 2).mean(axis=0)
     weight = (high_pass(omega, n) ** 2 * signal_weight(power))[:used]
-    along = np.fft.fft(transformed[:, :used], 2 * count, axis=0)
+    along = fft.fft(transformed[:, :used], 2 * count, axis=0, workers=workers)
     k = np.arange(1, count)
     sign = np.where(k % 2 == 0, -2.0, 2.0)[:, None]
     inside = k[:, None] > radius * omega[:used] + WEDGE_MARGIN
