@@ -115,8 +115,8 @@ def map_fibres(
     none is solved, and `flag` then says why. In the result every column and every map is data of its own, with units.
 
     Where fibres lie comes with the data, or from the file `beam_paths`: stated there, or found by least squares from
-    the beams that see each of them at its rotations. The uncertainty of the reference is that of the measurement, not the spread of the fibres,
-    and is common to all.
+    the beams that see each of them at its rotations. The uncertainty of the reference is that of the measurement, not
+    the spread of the fibres, and is common to all.
 
     Raises
     ------

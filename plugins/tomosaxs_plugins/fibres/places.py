@@ -161,7 +161,8 @@ def _from_paths(axis: Axis, table: BeamPathTable, file: Path) -> Places:
 
 def _stated(file: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats] | None:
     """Return number, slice, x and z (mm) of every fibre as the file's table ``fibres`` has them, or None."""
-    home = open_file(file).handle.get("entry/fibres")
+    opened = open_file(file)  # closed when nobody holds it
+    home = opened.handle.get("entry/fibres")
     columns = [home.get(name) for name in ("id", "slice", "x", "z")] if isinstance(home, h5py.Group) else []
     if not columns or not all(isinstance(each, h5py.Dataset) and is_number(each) for each in columns):
         return None
