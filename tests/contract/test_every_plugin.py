@@ -71,6 +71,12 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "downsample_height": [{}, {"factor": 3}],
     "double_flat_field": [{"correction": PATTERN}, {"correction": np.stack([PATTERN, 2 * PATTERN])}],
     "eigen_flat_correction": [{}, {"components": 2, "air": 3, "bin": 1}],
+    "estimate_amplitudes": [
+        {},
+        {"background": "none", "window": 0.0, "regularisation": "discrepancy", "reweight": 0},
+        {"truncate": 0.2, "background": "constant", "regularisation": 0.5, "spectrum": False},
+        {"method": "original", "together": 2, "side_bands": True, "window": 0.015},
+    ],
     "extend_field": [{"centre": 3.25}, {"centre": 12.0, "ramp": 2.0}],
     "fill_missing": [{}],
     "find_axis_by_reconstruction": [{"candidates": 9, "guess": 7.5, "size": 16, "metric": "edges"}],

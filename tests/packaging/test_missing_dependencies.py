@@ -33,6 +33,7 @@ AFFECTED: dict[str, set[str]] = {
         "dead_time",
         "downsample",
         "downsample_height",
+        "estimate_amplitudes",
         "find_limits",
         "convert_360_to_180",
         "find_axis_by_reconstruction",

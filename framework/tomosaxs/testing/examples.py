@@ -17,7 +17,8 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         ``Projections``, ``Sinograms``, ``Rows`` or ``Pointwise`` (24 angles x 7 rows x 16 columns, raw counts as
         float32, with flats, darks and a monitor), ``DiffractionPatterns`` (2 angles x 3 y x 4 x, frames of
         12 x 16), ``AzimuthalProfiles`` (2 x 3 x 4 x 20 q), ``Spectra``, ``VolumeSlices`` or
-        ``VerticalSlices`` (7 x 16 x 16), ``FibreTables`` (2 y x 6 fibres, columns named).
+        ``VerticalSlices`` (7 x 16 x 16), ``FibreTables`` (2 y x 6 fibres, columns named) or
+        ``FibreSlices`` (2 y x 3 angles x 4 x x 9 azimuths x 12 q, with beam paths and uncertainties).
     """
     makers = {
         "Projections": _scan,
@@ -30,6 +31,7 @@ def example_source(pattern: str = "Projections", *, seed: int = 0) -> Source:
         "VolumeSlices": _volume,
         "VerticalSlices": _volume,
         "FibreTables": _fibre_table,
+        "FibreSlices": _fibre_slices,
     }
     if pattern not in makers:
         raise InputError(f"there is no example for {pattern!r}{did_you_mean(pattern, makers)}")
@@ -124,3 +126,32 @@ def _fibre_table(rng: np.random.Generator) -> Source:
     places["fibre_identifier"] = Auxiliary(("y", "fibre"), ArrayReader(np.arange(12).reshape(2, 6)))
     metadata = {"voxel_size": Quantity(1e-4, "m")}
     return Source(Dataset(axes, table.dtype, "fibres", "", places, metadata), ArrayReader(table))
+
+
+def _fibre_slices(rng: np.random.Generator) -> Source:
+    """Return three fibres a slice, every one seen by some paths at all angles: upright, inclined, lying across."""
+    azimuth, q = 10 + 20.0 * np.arange(9), 0.24 + 0.0075 * (np.arange(12) + 0.5)
+    axes = (
+        Axis("y", 2, np.arange(2) * 5e-5, "m"), Axis("rotation_angle", 3, np.array([0.0, 60.0, 120.0]), "deg"),
+        Axis("x", 4, np.arange(4) * 5e-5, "m"), Axis("azimuth", 9, azimuth, "deg"), Axis("q", 12, q, "nm^-1"),
+    )  # fmt: skip
+    fibre = np.full((2, 3, 4, 2), -1)
+    fibre[..., 0], fibre[:, :, :2, 1] = np.array([0, 1, 1, 2]), np.array([1, 2])
+    fibre[1] += 3 * (fibre[1] >= 0)
+    there = fibre >= 0
+    alpha = np.where(there, np.array([5.0, 40.0, 85.0, 10.0, 50.0, 80.0])[fibre], np.nan)
+    beta = np.where(there, 90.0 + 20 * (fibre % 3) + np.array([0.0, 60.0, 120.0])[:, None, None], np.nan)
+    weight = np.where(there, 0.2 + rng.random(fibre.shape), np.nan)
+    arrays = {"fibre": fibre, "weight": weight, "alpha": alpha, "beta": beta}
+    paths = {
+        f"beam_path_{name}": Auxiliary(("y", "rotation_angle", "x", "entry"), ArrayReader(each))
+        for name, each in arrays.items()
+    }
+    middle = np.where(there[..., None], np.exp(-((((azimuth + alpha[..., None]) % 180 - 90) / 12) ** 2)), 0.0)
+    streaks = (np.nan_to_num(weight)[..., None] * np.nan_to_num(middle)).sum(axis=3)[..., None]
+    expected = 5 + 300 * streaks / (1 + ((q - 0.2822) / 0.004) ** 2)
+    counts = rng.poisson(expected).astype(np.float32)
+    sigma = ArrayReader(np.sqrt(np.maximum(counts, 1)))
+    metadata = {"wavelength": Quantity(0.08856, "nm")}
+    dataset = Dataset(axes, counts.dtype, "intensity", "", paths, metadata, uncertainty=True)
+    return Source(dataset, ArrayReader(counts), uncertainty=sigma)

@@ -40,6 +40,7 @@ def _shape(dataset: Dataset, *, error_model: str, **parameters: Any) -> Output:
     }
     wavelength = geometry_of(dataset, parameters["calibration"], parameters["crop_offset"])[0].wavelength
     known: dict[str, Quantity | str] = {**widths, "azimuths_folded": str(bool(parameters["fold"])).lower()}
+    known["background_subtracted"] = str(parameters["background"])
     if wavelength is not None:
         known["wavelength"] = Quantity(1e9 * wavelength, "nm")
     return replace(output, metadata=known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosaxs import PluginEntry
+from tomosaxs import CommandEntry, PluginEntry
 
 PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
@@ -23,6 +23,14 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="SAXS TomoSAXS 3DXRD fibre collagen azimuth chi q cake chi_exp I(chi) library streak background",
     ),
     PluginEntry(
+        "estimate_amplitudes",
+        "tomosaxs_plugins.fibres.estimate_amplitudes:estimate_amplitudes",
+        "Estimate the amplitudes of all fibres of a slice by non-negative least squares over all beam paths.",
+        needs=("numba",),
+        install="pip install numba",
+        words="TomoSAXS fibre collagen SVD singular values NNLS amplitude linear solve lstsq Tikhonov start",
+    ),
+    PluginEntry(
         "map_fibres",
         "tomosaxs_plugins.fibres.map_fibres:map_fibres",
         "Put the values of fibres back into the volume: D-periods, strains, and maps with their uncertainties.",
@@ -33,5 +41,13 @@ PLUGINS: tuple[PluginEntry, ...] = (
         "tomosaxs_plugins.fibres.save_fibres:save_fibres",
         "Save the table of fibres as fibres.csv and as fibres.vtp, lines to be coloured by any quantity.",
         words="TomoSAXS fibre collagen CSV VTK PolyData ParaView vtp export table lines",
+    ),
+)
+
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry(
+        "convert-beam-paths",
+        "tomosaxs_plugins.fibres.convert_beam_paths:convert_beam_paths",
+        "Convert nested object arrays of the published TomoSAXS pipeline to a beam-path table in NeXus.",
     ),
 )
