@@ -47,7 +47,7 @@ def register_backends() -> list[BackendEntry]:
 @hookimpl
 def register_commands() -> list[CommandEntry]:
     """Return the commands of the bench: ``tomosaxs integrate`` and its like."""
-    return [*commands.COMMANDS]
+    return [*commands.COMMANDS, *fibres.COMMANDS]
 
 
 @hookimpl
