@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,14 @@ def clearest_path(paths: BeamPaths, bins: Bins, parameters: Floats, fibre: int) 
 
 
 def path_fit(
-    paths: BeamPaths, bins: Bins, parameters: Floats, path: int, fibre: int, data: tuple[Floats, Floats]
+    paths: BeamPaths,
+    bins: Bins,
+    parameters: Floats,
+    path: int,
+    fibre: int,
+    data: tuple[Floats, Floats],
+    *,
+    folded: bool = False,
 ) -> PathFit:
     """Return what was measured along a path and the model of it.
 
@@ -91,11 +98,16 @@ def path_fit(
         Which path, and the fibre whose part is asked for.
     data : two (n_chi, n_q) float arrays
         Intensities and standard uncertainties.
+    folded : bool
+        Whether azimuths half a turn apart were taken together.
     """
     here = slice(paths.offsets[path], paths.offsets[path + 1])
     members, weight = paths.fibre[here], paths.weight[here]
     rotation = float(paths.rotation_deg[paths.path_rotation[path]])
     parts = weight[:, None, None] * streaks(bins, parameters[members], rotation)
+    if folded:
+        opposite = replace(bins, chi_deg=bins.chi_deg + 180.0)
+        parts = (parts + weight[:, None, None] * streaks(opposite, parameters[members], rotation)) / 2
     total = parts.sum(axis=0)
     measured, sigma = data
     return PathFit(

@@ -11,6 +11,7 @@ from tomosaxs import Dataset, SavedDataset, Scan
 from tomosaxs_plugins.fibres import pictures
 from tomosaxs_plugins.fibres.beam_path_source import slices_of_block, table_of_dataset
 from tomosaxs_plugins.fibres.columns import flag_text
+from tomosaxs_plugins.fibres.fibre_slices import bins_of, is_folded
 from tomosaxs_plugins.fibres.fitted import PARAMETERS, PathFit, clearest_path, means, path_fit
 from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, Floats
 from tomosaxs_plugins.fibres.table import Rows
@@ -86,7 +87,7 @@ def _fits(word: str, rows: Rows, number: int, saved: SavedDataset, values: Any) 
     sigma = saved.sigma()
     assert sigma is not None
     data = _cake(saved.values(), dataset, place), _cake(sigma, dataset, place)
-    fit = path_fit(paths, bins, parameters, path, fibre, data)
+    fit = path_fit(paths, bins, parameters, path, fibre, data, folded=is_folded(dataset))
     said = f"{word}: fibre {int(rows['identifier'][number])}"
     rotation = f"{paths.rotation_deg[place['rotation_angle']]:.4g}".replace("-", "−")
     quality = rows["reduced_chi_squared"][number]
@@ -108,17 +109,6 @@ def _parameters(rows: Rows, at: int, paths: BeamPaths) -> Floats:
     inside = place < len(made)
     made[place[inside]] = np.stack([rows[name][here[inside]] for name in PARAMETERS], axis=-1)
     return made
-
-
-def bins_of(dataset: Dataset, smearing: float) -> Bins:
-    """Return the bins of an azimuthal library."""
-    chi, q = dataset.axis("azimuth").values, dataset.axis("q").values
-    assert chi is not None
-    assert q is not None
-    scan = Scan(dataset, (), dataset.names, np.zeros(1, dtype=np.intp))
-    wide = scan.quantity("azimuth_bin_width", "deg", float(chi[1] - chi[0]) if len(chi) > 1 else 180.0)
-    step = scan.quantity("q_bin_width", "nm^-1", float(q[1] - q[0]) if len(q) > 1 else 0.0)
-    return Bins(chi, wide, q, step, scan.quantity("wavelength", "nm"), smearing=smearing)
 
 
 def _cake(values: Any, dataset: Dataset, place: dict[str, int]) -> Floats:
