@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -278,3 +280,14 @@ def test_the_streak_is_smeared_by_the_point_spread() -> None:
     sharp, blurred = (FrameSimulation(replace(settings, blur=blur)).expected(0, 0, beam)[0] for blur in (0.0, 1.5))
     assert blurred.max() < 0.8 * sharp.max()
     assert blurred.sum() == pytest.approx(sharp.sum(), rel=2e-3)
+
+
+def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "simulate-a-fibre-scan.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```yaml file=simulated\.yml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    result = tomosaxs.run(shown, folder=tmp_path, output=tmp_path / "out", log=lambda _: None)
+    assert result.data.shape == (2, 4, 6, 36, 36)
+    code = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(102, 36, 36)")

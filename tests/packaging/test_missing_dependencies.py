@@ -55,6 +55,7 @@ AFFECTED: dict[str, set[str]] = {
         "remove_zingers_in_sinograms",
         "rescale",
         "retrieve_phase",
+        "simulate_fibre_scan",
         "tiff_stack",
         "undo_rescale",
     },

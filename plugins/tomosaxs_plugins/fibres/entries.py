@@ -10,8 +10,8 @@ PLUGINS: tuple[PluginEntry, ...] = (
         "tomosaxs_plugins.fibres.simulate_fibre_scan:simulate_fibre_scan",
         "Simulate a SAXS scan of collagen fibres on a lattice: frames of every beam path, and the truth.",
         kind="loader",
-        needs=("numba", "scipy"),
-        install="pip install numba scipy",
+        needs=("numba",),
+        install="pip install numba",
         words="TomoSAXS 3DXRD fibre collagen input demo phantom synthetic test data truth benchmark lattice IVD",
     ),
     PluginEntry(

@@ -178,9 +178,7 @@ class FrameSimulation:
                 frame += a * decrease + c
         frames *= self.scale * camera.solid_angle()
         if settings.blur > 0:
-            from scipy.ndimage import gaussian_filter
-
-            frames = np.stack([gaussian_filter(frame, settings.blur, mode="nearest") for frame in frames])
+            frames = _blurred(_blurred(frames, settings.blur, 1), settings.blur, 2)
         return frames
 
     def _streaks(self, number: int, rotation: int, beams: NDArray[np.intp], pixels: NDArray[np.intp]) -> Floats:
@@ -235,6 +233,19 @@ class FrameSimulation:
             counted[...] = random.poisson(frame)
         out[:, self.mask] = -1
         return out
+
+
+def _blurred(frames: Floats, sd: float, axis: int) -> Floats:
+    """Return frames convolved with a Gaussian along an axis; values at the edges go on beyond them."""
+    reach = int(np.ceil(4 * sd))
+    share = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
+    share /= share.sum()
+    size = frames.shape[axis]
+    wide = np.pad(frames, [(reach, reach) if each == axis else (0, 0) for each in range(3)], mode="edge")
+    out = np.zeros_like(frames)
+    for number, weight in enumerate(share.tolist()):
+        out += weight * np.take(wide, np.arange(number, number + size), axis=axis)
+    return out
 
 
 def _seed(*numbers: int) -> int:
