@@ -80,11 +80,13 @@ def averaging(bins: Bins) -> Averaging:
     half = 0.5 * np.diff(edges)
     fine = (0.5 * (edges[:-1] + edges[1:]) + places[:, None] * half).T
     polynomials: Floats = np.asarray(np.linalg.inv(np.polynomial.legendre.legvander(places, places.size - 1)), float)
-    weights = np.empty((centres.size, half.size, bins.q_samples))
+    weights = np.zeros((centres.size, half.size, bins.q_samples))
+    reach = _REACH * bins.smearing
     for panel, (low, high) in enumerate(pairwise(edges)):
         whole = 0.5 * (high - low) * base
-        below = [_below(edge, low, high, bins.smearing, polynomials, whole) for edge in np.concatenate([begin, end])]
-        weights[:, panel] = np.array(below[centres.size :]) - np.array(below[: centres.size])
+        for one in np.flatnonzero((end + reach > low) & (begin - reach < high)):
+            weights[one, panel] = _below(end[one], low, high, bins.smearing, polynomials, whole)
+            weights[one, panel] -= _below(begin[one], low, high, bins.smearing, polynomials, whole)
     flat = weights.reshape(centres.size, -1) / (end - begin)[:, None]
     used = np.flatnonzero(np.any(flat != 0, axis=0))
     flat = np.ascontiguousarray(flat[:, used])
