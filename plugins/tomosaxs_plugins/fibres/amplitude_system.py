@@ -103,6 +103,7 @@ class PathSystem:
         self.basis, self.folded, self.threads = np.ascontiguousarray(basis, dtype=np.float64), folded, threads
         self.group = np.arange(len(bins.q)) if group is None else group
         self.largest = 0.0
+        self.expected_cost: float | None = None
         usable = library.usable & np.isfinite(library.values) & np.isfinite(library.sigma) & (library.sigma > 0)
         self.data = np.where(usable, library.values, 0.0).reshape(len(usable), -1)
         self.variance = np.where(usable, library.sigma, np.inf).reshape(len(usable), -1) ** 2
@@ -211,4 +212,14 @@ class PathSystem:
         than one count, the uncertainty itself.
         """
         one = self._of_one_count
-        self.variance = np.where(np.isfinite(one), one * np.maximum(self._expected, one), np.inf)
+        known = np.isfinite(one)
+        self.variance = np.where(known, one * np.maximum(self._expected, one), np.inf)
+        # bins with less than one expected count scatter less than their weight says
+        really = np.where(known, one * np.maximum(self._expected, 0.0), 0.0)
+        starts = np.flatnonzero(np.diff(self.group, prepend=self.group[0] - 1))
+        shape = len(one), len(self.bins.chi_deg), len(self.bins.q)
+        used = np.where(known, self.variance, 0.0)
+        top, bottom = (np.add.reduceat(each.reshape(shape), starts, axis=2) for each in (really, used))
+        ratio = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+        terms = len(self.basis) * int(known.any(axis=1).sum())
+        self.expected_cost = max(float(ratio.sum()) - terms, 1.0)

@@ -117,7 +117,7 @@ def estimate_amplitudes(
         times the root of the reduced chi squared of the fibre's own bins where that is above 1: shapes that differ
         from the mean are far more than noise. `details` has ``singular_values`` (of the design matrix in units of
         noise, the columns as they are), ``regularisation``, ``violation`` (of the conditions of the optimum),
-        ``exchanges``, ``n_data``.
+        ``exchanges``, ``n_data``, ``expected_cost`` (what noise alone gives).
 
     """
     options = AmplitudeOptions() if options is None else options
@@ -130,7 +130,7 @@ def estimate_amplitudes(
     for left in range(options.reweight, -1, -1):
         equations = system.normal_equations()
         groups = merged(equations)
-        found = _solve(equations, groups, options, threads)
+        found = _solve(equations, groups, options, system.expected_cost, threads)
         residuals = system.residuals(found.heights)
         if left:
             system.reweight()
@@ -147,6 +147,7 @@ def estimate_amplitudes(
     details: dict[str, object] = {
         "regularisation": found.regularisation, "violation": found.solution.violation,
         "exchanges": found.solution.exchanges, "n_data": equations.n_data, "kept": found.kept,
+        "expected_cost": system.expected_cost or float(equations.n_data),
     }  # fmt: skip
     if spectrum:
         details["singular_values"] = singular_values(equations)
@@ -212,7 +213,11 @@ class _Solved:
 
 
 def _solve(
-    equations: NormalEquations, groups: NDArray[np.int64], options: AmplitudeOptions, threads: int | None
+    equations: NormalEquations,
+    groups: NDArray[np.int64],
+    options: AmplitudeOptions,
+    cost: float | None,
+    threads: int | None,
 ) -> _Solved:
     """Solve for one height a group; give all members the same."""
     first, member = np.unique(groups, return_inverse=True)
@@ -229,7 +234,7 @@ def _solve(
         seen = np.diagonal(together) > 0
         return nonnegative_least_squares(normal + np.diag(pull * seen), wanted + pull * mean * seen, threads=threads)
 
-    weight = _regularisation(small, solved, options.regularisation)
+    weight = _regularisation(small, solved, options.regularisation, cost)
     solution = solved(weight)
     variance = solution.variances(threads)
     pull = weight / mean**2 if mean > 0 else 0.0
@@ -261,11 +266,13 @@ def _truncated(equations: NormalEquations, cut: float | None) -> tuple[Floats, F
     return normal, wanted, int(keep.sum())
 
 
-def _regularisation(equations: NormalEquations, solved: Callable[[float], NonNegative], wanted: str | float) -> float:
+def _regularisation(
+    equations: NormalEquations, solved: Callable[[float], NonNegative], wanted: str | float, expected: float | None
+) -> float:
     """Return the weight that is asked for; by the discrepancy principle the largest that the noise allows.
 
-    That is where the weighted sum of squared residuals equals the number of data. Where it is larger already without
-    any, the model is what does not fit, and no weight is right.
+    That is where the weighted sum of squared residuals equals what noise gives, `expected` or the number of data. Where
+    it is larger already without any, the model is what does not fit, and no weight is right.
     """
     if not isinstance(wanted, str):
         return float(wanted)
@@ -275,7 +282,7 @@ def _regularisation(equations: NormalEquations, solved: Callable[[float], NonNeg
     def cost(weight: float) -> float:
         return equations.cost_of(solved(weight).values)
 
-    target = float(equations.n_data)
+    target = float(equations.n_data) if expected is None else expected
     if cost(0.0) >= target:
         return 0.0
     low, high = np.log(_WEAKEST), np.log(_STRONGEST)
