@@ -198,7 +198,7 @@ def test_a_file_is_used_again_and_never_overwritten(tmp_path: Path) -> None:
     assert any("was written" in text for text in first.messages)
     before = path.stat()
     again = simulate_fibre_scan(path, **SMALL)
-    assert any("made earlier with the same parameters" in text for text in again.messages)
+    assert any("used again: it was made with the same parameters" in text for text in again.messages)
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     with pytest.raises(InputError, match=r"other parameters \(seed: 0 there, 4 wanted\): it is left as it is"):
         simulate_fibre_scan(path, **{**SMALL, "seed": 4})

@@ -116,7 +116,7 @@ def simulate_fibre_scan(
     source = scattering_scan([path])
     dataset = replace(source.dataset, auxiliaries={**source.dataset.auxiliaries, **_companions(simulation)})
     dataset = replace(dataset, metadata={**dataset.metadata, **_more(simulation)})
-    told = f"{path} was {'written' if made else 'made earlier with the same parameters'}"
+    told = f"{path} {'was written' if made else 'is used again: it was made with the same parameters'}"
     return replace(source, dataset=dataset, messages=(_head(simulation), told, *source.messages))
 
 

@@ -24,6 +24,7 @@ from tomosaxs_plugins.reconstruction.parallel import thread_count
 STREAKS = (0.20, 0.37)
 """Range of q in nm^-1 in which streaks are worked out; beyond it they are below 1e-3 of their peak."""
 _CHUNK = 4096  # pixels of a thread at a time
+_ROOM = 128e6  # bytes that frames are worked out in, whatever is asked for together
 
 
 @dataclass(frozen=True)
@@ -223,15 +224,16 @@ class FrameSimulation:
         beams : (n,) int array
             Positions of the beam.
         """
-        expected = self.expected(number, rotation, beams)
-        if self.settings.peak_counts is None:
-            expected[:, self.mask] = np.nan
-            return expected.astype(np.float32)
-        out = np.empty(expected.shape, dtype=np.int32)
-        for frame, counted, beam in zip(expected, out, beams.tolist(), strict=True):
-            random = np.random.default_rng([self.settings.seed, 7, number, rotation, beam])
-            counted[...] = random.poisson(frame)
-        out[:, self.mask] = -1
+        out = np.empty((len(beams), *self.mask.shape), dtype=self.dtype)
+        at_once = max(1, int(_ROOM / (3 * 8 * self.mask.size)))
+        for begin in range(0, len(beams), at_once):
+            some = beams[begin : begin + at_once]
+            for frame, made, beam in zip(
+                self.expected(number, rotation, some), out[begin:], some.tolist(), strict=False
+            ):
+                noise = np.random.default_rng([self.settings.seed, 7, number, rotation, beam])
+                made[...] = frame if self.settings.peak_counts is None else noise.poisson(frame)
+        out[:, self.mask] = np.nan if self.settings.peak_counts is None else -1
         return out
 
 
