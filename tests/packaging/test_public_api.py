@@ -44,7 +44,8 @@ KERNELS = (
     "stripes/angular.py", "stripes/batch.py", "stripes/compare.py", "stripes/dead.py", "stripes/detect.py",
     "stripes/metric.py", "stripes/mirror.py", "stripes/offsets.py", "stripes/ranks.py",
     "fibres/averaging.py", "fibres/binned.py", "fibres/geometry.py", "fibres/model.py", "fibres/problem.py",
-    "fibres/profiles.py", "fibres/single.py", "fibres/single_kernels.py", "fibres/streak.py",
+    "fibres/profiles.py", "fibres/single.py", "fibres/single_kernels.py", "fibres/single_starts.py",
+    "fibres/streak.py",
     "savers/tiff_pages.py", "volume/binning.py", "volume/grey.py", "volume/parts.py", "volume/selection.py",
     "volume/statistics.py",
 )  # fmt: skip

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.fibres.binned import STRIDE
-from tomosaxs_plugins.fibres.single_kernels import FREE, cholesky, fit
+from tomosaxs_plugins.fibres.single_kernels import FREE
+from tomosaxs_plugins.fibres.single_starts import fit_from_starts, weights_of
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ _STARTS = np.array([
     [0.0, 0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.5, -0.5, 0.0],
 ])  # fmt: skip
 
+_NONE = np.empty((0, 0))
 _LOW = np.array([-math.inf, 1e-3, math.log(1e-6), math.log(1e-3), -9.0])
 _HIGH = np.array([math.inf, math.inf, math.log(1.0), math.log(1.5), 9.0])
 
@@ -114,81 +116,44 @@ def fit_single(
         When shapes do not go together, there are too few data, or the start is outside what the model allows.
     """
     data = np.ascontiguousarray(values, float)
-    x = _start(start)
-    chi = np.atleast_2d(np.deg2rad(np.asarray(chi_deg, float)))
-    length = np.asarray(q, float)
-    if data.shape != (len(chi), length.size) or (sigma is not None and np.shape(sigma) != data.shape):
+    chi = np.atleast_2d(np.asarray(chi_deg, float)) * (math.pi / 180)
+    length = np.ascontiguousarray(q, float)
+    spread = _NONE if sigma is None else np.ascontiguousarray(sigma, float)
+    if data.shape != (len(chi), length.size) or (sigma is not None and spread.shape != data.shape):
         raise ValueError(f"values must be (sectors, q) = {(len(chi), length.size)}, as sigma, not {data.shape}")
-    if length.size > STRIDE or not np.all((length > 0) & (length < 4 * np.pi / wavelength_nm)):
+    if not (0 < length.size <= STRIDE and length.min() > 0 and length.max() < 4 * math.pi / wavelength_nm):
         raise ValueError(f"q must be at most {STRIDE} values between 0 and 4 pi / wavelength")
-    weights = np.ones(data.shape) if sigma is None else 1 / np.asarray(sigma, float) ** 2
-    weights[~(np.isfinite(data) & np.isfinite(weights))] = 0.0
-    used = int(np.count_nonzero(weights))
-    if used <= FREE:
-        raise ValueError(f"{used} usable values do not determine {FREE} parameters")
-    sine = length * wavelength_nm / (4 * np.pi)
-    points = np.stack([length, length * np.sqrt(1 - sine**2), length * sine])
-    alpha, beta = math.radians(alpha_deg), math.radians(beta_deg)
-    along = np.cos(chi) * (math.sin(alpha) * math.sin(beta)) + np.sin(chi) * math.cos(alpha)
-    rows = np.stack([along, np.full(chi.shape, math.sin(alpha) * math.cos(beta))], axis=-1)
-    return _fitted(x, points, rows, data, weights, sigma is None, used, evaluations, tolerance)
+    weights = weights_of(data, spread)
+    freedom = int(np.count_nonzero(weights)) - FREE
+    if freedom <= 0:
+        raise ValueError(f"{freedom + FREE} usable values do not determine {FREE} parameters")
+    best, covariance = np.empty(FREE), np.empty((FREE, FREE))
+    good = math.inf if sigma is None else _GOOD * freedom
+    cost, count, ended = fit_from_starts(
+        length, chi, math.radians(alpha_deg), math.radians(beta_deg), wavelength_nm, data, weights, _start(start),
+        _STARTS, _LOW, _HIGH, evaluations, tolerance, good, best, covariance,
+    )  # fmt: skip
+    if sigma is None:
+        covariance *= cost / freedom
+    return _result(best, covariance, cost, freedom, count, ended)
 
 
 def _start(start: tuple[float, float, float, float]) -> Floats:
     q0, wa, wmu, delta = start
     if not (q0 > 0 and wa > 0 and 0 < wmu < 1.5 and 0 < delta < 1):
         raise ValueError(f"a start must have q0, wa > 0, 0 < wmu < 1.5 rad and 0 < delta < 1, not {start}")
-    return np.clip([0.0, q0, math.log(wa), math.log(wmu), math.log(delta / (1 - delta))], _LOW, _HIGH)
-
-
-def _fitted(
-    x: Floats, points: Floats, rows: Floats, data: Floats, weights: Floats, unknown: bool, used: int,
-    evaluations: int, tolerance: float,
-) -> SingleFit:  # fmt: skip
-    """Fit from the start that was given and, where that ends badly, from others; the best counts."""
-    count, best = 0, (math.inf, False, x, np.zeros((FREE, FREE)), np.zeros(FREE, bool))
-    limit = math.inf if unknown else _GOOD * (used - FREE)
-    for change in _STARTS:
-        place = np.clip(x + change, _LOW, _HIGH)
-        cost, tried, good, matrix, held = _once(place, points, rows, data, weights, evaluations, tolerance)
-        count += tried
-        if cost < best[0]:
-            best = cost, good, place, matrix, held
-        if best[1] and best[0] <= limit:
-            break
-    cost, good, place, matrix, held = best
-    factor, covariance = np.zeros((FREE, FREE)), np.full((FREE, FREE), np.nan)
-    if math.isfinite(cost) and cholesky(matrix, 0.0, held, factor):
-        inverse = np.linalg.inv(factor)
-        covariance = inverse.T @ inverse * (cost / (used - FREE) if unknown else 1.0)
-        covariance[held] = covariance[:, held] = np.nan
-    return _result(place, covariance, cost, used - FREE, count, good)
-
-
-def _once(
-    x: Floats, points: Floats, rows: Floats, data: Floats, weights: Floats, evaluations: int, tolerance: float
-) -> tuple[float, int, bool, Floats, NDArray[np.bool_]]:
-    shape = data.shape
-    work = (
-        np.empty(shape), np.empty((FREE, *shape)), np.empty(shape), np.empty((FREE, *shape)),
-        np.empty(7 * STRIDE), np.empty(FREE), np.empty(FREE), np.empty(FREE),
-    )  # fmt: skip
-    matrix, factor, held = np.zeros((FREE, FREE)), np.zeros((FREE, FREE)), np.zeros(FREE, np.bool_)
-    cost, count, ended = fit(
-        x, points, rows, data, weights, _LOW, _HIGH, evaluations, tolerance, work, matrix, factor, held
-    )
-    return cost, count, ended and not held.any(), matrix, held
+    return np.array([0.0, q0, math.log(wa), math.log(wmu), math.log(delta / (1 - delta))])
 
 
 def _result(x: Floats, covariance: Floats, cost: float, freedom: int, count: int, good: bool) -> SingleFit:
-    height, q0, wa, wmu = math.exp(x[0]), float(x[1]), math.exp(x[2]), math.exp(x[3])
-    delta = 1 / (1 + math.exp(-x[4]))
-    sd = np.sqrt(np.diag(covariance))
-    slope = np.array([1.0, 1 / q0, 1.0, 2 * wmu / math.sin(2 * wmu), 0.0])  # of log amplitude
+    log_height, q0, log_wa, log_wmu, logit = (float(value) for value in x)
+    height, wa, wmu, delta = math.exp(log_height), math.exp(log_wa), math.exp(log_wmu), 1 / (1 + math.exp(-logit))
+    sd = [math.sqrt(value) for value in covariance.diagonal().tolist()]
+    slope = np.array([1.0, 1 / q0, 1.0, 2 * wmu / math.sin(2 * wmu)])  # of log amplitude
+    variance = float(slope @ covariance[:4, :4] @ slope)
     amplitude = height * 2 * math.pi * wa * q0 * math.tan(wmu)
     spread = {
         "height": height * sd[0], "q0": sd[1], "wa": wa * sd[2], "wmu": wmu * sd[3],
-        "delta": delta * (1 - delta) * sd[4], "amplitude": amplitude * math.sqrt(slope @ covariance @ slope),
+        "delta": delta * (1 - delta) * sd[4], "amplitude": amplitude * math.sqrt(variance),
     }  # fmt: skip
-    numbers = {name: float(value) for name, value in spread.items()}
-    return SingleFit(height, q0, wa, wmu, delta, amplitude, numbers, covariance, cost, freedom, count, good)
+    return SingleFit(height, q0, wa, wmu, delta, amplitude, spread, covariance, cost, freedom, count, good)
