@@ -198,6 +198,25 @@ def estimate_original(
     """
     options = OriginalOptions() if options is None else options
     n = len(paths.identifiers)
+    blocks, data = peak_profiles(library, paths, bins, options, threads)
+    equations = normal_equations(blocks, data, n)
+    found = nonnegative_least_squares(equations.normal, equations.right, threads=threads)
+    return _outcome(paths, options, equations, found.values, found.variances(threads), found.exchanges, spectrum)
+
+
+def peak_profiles(
+    library: Library, paths: BeamPaths, bins: Bins, options: OriginalOptions, threads: int | None = None
+) -> tuple[list[tuple[NDArray[np.intp], Floats]], list[Floats]]:
+    """Return I(chi) of every path: what each of its fibres gives at amplitude 1, and what was measured.
+
+    An azimuth counts where all bins of the bands can be used.
+
+    Returns
+    -------
+    blocks : list of ((m,) int array, (m, n_azimuths) float array)
+        As `design_matrix` takes them.
+    data : list of (n_azimuths,) float array
+    """
     model_of, data_of = _bands(bins, options)
     blocks, data = [], []
     profiles = _profiles(paths, bins, options, model_of, threads)
@@ -209,9 +228,7 @@ def estimate_original(
         whole = paths.weight[part, None] * profiles[int(paths.path_rotation[path])][paths.fibre[part]]
         blocks.append((paths.fibre[part], coarse(whole, usable, options.together, options.smooth)[0]))
         data.append(coarse(measured, usable, options.together, options.smooth)[0])
-    equations = normal_equations(blocks, data, n)
-    found = nonnegative_least_squares(equations.normal, equations.right, threads=threads)
-    return _outcome(paths, options, equations, found.values, found.variances(threads), found.exchanges, spectrum)
+    return blocks, data
 
 
 def _bands(bins: Bins, options: OriginalOptions) -> tuple[Floats, Floats]:
