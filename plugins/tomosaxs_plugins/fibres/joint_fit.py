@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tomosaxs_plugins.fibres.joint_background import Background, exponential_family
 from tomosaxs_plugins.fibres.joint_options import JointOptions
 from tomosaxs_plugins.fibres.joint_sights import Sights, Workers, sights_of
-from tomosaxs_plugins.fibres.joint_streaks import ALPHA, DELTA, HEIGHT, Q0, WA, WMU, Streaks
+from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0, WA, Streaks
 from tomosaxs_plugins.fibres.joint_weights import gain_of, huber_weights, precision_of
 from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Floats, Library
 
@@ -86,7 +86,8 @@ class Fit:
     def state(self, parameters: Floats, terms: int | None = None) -> State:
         """Return streaks and their sum at `parameters`."""
         streaks = Streaks(
-            parameters, self.sights, self.bins, self.rotation_deg, terms or self.terms, self.options.window, self.crew
+            parameters, self.sights, self.bins, self.rotation_deg, terms or self.terms, self.options.folded,
+            self.options.window, self.crew,
         )
         return State(parameters, streaks, streaks.forward(parameters[:, :1]))
 

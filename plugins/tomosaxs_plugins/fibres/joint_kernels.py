@@ -1,7 +1,7 @@
 """Inner loops of the joint fit: streaks of sights in the rows of azimuth that they light, and products with them.
 
-``values`` (n_rows, n_terms, n_q) float32 holds, one lit row of bins after the other, the streak of a sight at unit height
-and its derivatives. Rows `first[s]` to `first[s + 1]` belong to sight s, and `row_chi` says which azimuth each is.
+``values`` (n_rows, n_terms, n_q) float32 holds, one lit row of bins after the other, the streak of a sight at unit
+height and its derivatives. Rows `first[s]` to `first[s + 1]` belong to sight s; `row_chi` says which azimuth each is.
 All loops run over whole sights or whole beam paths and sum in a fixed order, so that nothing depends on the threads.
 """
 
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tomosaxs_plugins.compiled import compiled
-from tomosaxs_plugins.fibres.binned import STRIDE, bins_of, bins_of_all, is_dark, row, row_derivatives
+from tomosaxs_plugins.fibres.binned import STRIDE, bins_of, bins_of_all, is_dark, row_derivatives
+from tomosaxs_plugins.fibres.binned import row as streak_row
 
 _loop = partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
 _sums = partial(compiled, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -39,7 +40,7 @@ def light_rows(
     where bins are sampled, as `binned.plan` has them.
     """
     constants, sums = np.empty(6), np.empty(points.shape[1])
-    middle, limit = cosines.shape[1] // 2, -math.log(least)
+    middle, limit = cosines.shape[1] // 2, -math.log(least)  # folded: the first node of the other side
     for s in range(low, high):
         set_constants(shape[fibre[s]], constants)
         for c in range(cosines.shape[0]):
@@ -48,7 +49,7 @@ def light_rows(
             if is_dark(points, m, axis[s, 2], constants, limit):
                 continue
             sums[:] = 0.0
-            row(points, m, axis[s, 2], constants, 1.0, sums)
+            streak_row(points, m, axis[s, 2], constants, 1.0, sums)
             for j in range(points.shape[1]):
                 if sums[j] >= least:
                     lit[s, c] = True
@@ -84,7 +85,7 @@ def fill_rows(
             for k in range(shares.shape[0]):
                 x, y = cosines[row_chi[lit], k], sines[row_chi[lit], k]
                 if terms == 1:
-                    row(points, x * ax + y * ay, az, constants, shares[k], sums)
+                    streak_row(points, x * ax + y * ay, az, constants, shares[k], sums)
                 else:
                     row_derivatives(
                         points, x * ax + y * ay, az,

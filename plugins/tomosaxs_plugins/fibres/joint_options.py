@@ -39,6 +39,10 @@ class JointOptions:
         Most iterations.
     huber : float
         Residuals beyond so many standard deviations are weighted down with weights 'robust'.
+    folded : bool
+        Azimuths half a turn apart were taken together.
+    leave_one_out : bool
+        Look at what leaving out each angle would change.
     """
 
     weights: Weights = "poisson"
@@ -54,6 +58,8 @@ class JointOptions:
     tolerance: float = 0.01
     max_iterations: int = 40
     huber: float = 2.5
+    folded: bool = False
+    leave_one_out: bool = True
 
     def prior_precision(self, q0: float) -> Floats:
         """Return (7,) inverse variances: height (none), q0, log wa, log wmu, logit delta, alpha, beta (rad)."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tomosaxs_plugins.fibres.joint_fit import Fit, State, blocks_of, conjugate_gradients
-from tomosaxs_plugins.fibres.joint_streaks import HEIGHT
+from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0
 from tomosaxs_plugins.fibres.problem import Floats
 
 MOST_PRODUCTS = 400
+STAGES = (((0.012, 0.02, 0.02, 0.05), 8, 2.0), ((0.012, 0.25, 0.18, 0.5), 10, 0.5))
+"""Standard deviations of q0 (relative), log wa, log wmu and logit delta about the start, iterations, last move."""
 _TINY = 1e-9  # of the diagonal, where nothing is known of an unknown
 
 
@@ -59,9 +61,9 @@ def inverse_blocks(blocks: Floats, extra: Floats) -> Floats:
 
 
 def first_heights(fit: Fit, rounds: int = 3) -> Floats:
-    """Return parameters with heights from linear least squares at the starting shapes, none below a tenth of the median.
+    """Return parameters with heights from linear least squares at the starting shapes.
 
-    Weights are taken from the data first, smoothed along azimuth, then from the fit.
+    None is below a tenth of the median. Weights are from the data first, smoothed along azimuth, then from the fit.
     """
     parameters = fit.start.copy()
     state = fit.state(parameters, terms=1)
@@ -84,17 +86,38 @@ def first_heights(fit: Fit, rounds: int = 3) -> Floats:
         typical = np.median(heights[heights > 0]) if np.any(heights > 0) else 1.0
         parameters[:, HEIGHT] = np.maximum(heights, 0.1 * typical)
         total = state.streaks.forward(parameters[:, :1])
-        residual, coefficients = fit.residual(total, precision)
+        _, coefficients = fit.residual(total, precision)
         expected = total + fit.background.curve(coefficients)
     return parameters
 
 
-def solve(fit: Fit, parameters: Floats, most: int | None = None) -> Solution:
-    """Iterate from `parameters` until no fibre moves by more than the tolerance, or `most` iterations are done."""
+def solve_in_stages(fit: Fit, parameters: Floats) -> Solution:
+    """Iterate from `parameters` with shapes held near the start first, then freer, then as free as they are.
+
+    Far from the solution streaks would change their shapes and directions to stand for their neighbours, and stay so.
+    """
+    free = fit.prior
+    iterations, products = 0, 0
+    for spread, most, enough in STAGES:
+        held = np.concatenate([[0.0, (spread[0] * float(np.median(fit.start[:, Q0]))) ** -2], np.array(spread[1:]) ** -2.0])
+        fit.prior = free.copy()
+        fit.prior[: len(held)] = np.maximum(free[: len(held)], held)
+        stage = solve(fit, parameters, most, enough)
+        parameters = stage.state.parameters
+        iterations, products = iterations + stage.iterations, products + stage.products
+    fit.prior = free
+    last = solve(fit, parameters)
+    return replace(last, iterations=iterations + last.iterations, products=products + last.products)
+
+
+def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float | None = None) -> Solution:
+    """Iterate from `parameters` until no fibre moves by more than `enough`, or `most` iterations are done."""
     options = fit.options
+    enough = options.tolerance if enough is None else enough
     state = fit.state(parameters)
     expected = state.sum
-    precision, damping, products = fit.precision(expected), 1e-2, 0
+    precision, damping, products, loose = fit.precision(expected), 1e-2, 0, True
+    moves = np.full(len(parameters), np.inf)
     history: list[float] = []
     for number in range(1, (most or options.max_iterations) + 1):
         for _ in range(2 if number == 1 else 1):  # the first weights do not know the background yet
@@ -112,7 +135,7 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None) -> Solution:
             extra = fit.prior + damping * diagonal + _TINY * (1 + diagonal)
             inverse = inverse_blocks(blocks, extra)
             step, used = conjugate_gradients(
-                fit, state, precision, extra, inverse, right, 1e-2 if number < 4 else 1e-3, MOST_PRODUCTS
+                fit, state, precision, extra, inverse, right, 3e-2 if loose else 1e-3, MOST_PRODUCTS
             )
             products += used
             trial = fit.state(fit.clip(state.parameters, step))
@@ -129,7 +152,8 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None) -> Solution:
         moves = np.abs(step / sd).max(axis=1)
         state, expected = trial, trial.sum + fit.background.curve(trial_coefficients)
         history.append(trial_cost)
-        if moves.max() < options.tolerance:
+        loose = moves.max() > 1.0
+        if moves.max() < enough:
             break
     precision = fit.precision(expected)
     fit.background.weigh(precision)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tomosaxs_plugins.fibres import joint_kernels as kernels
 from tomosaxs_plugins.fibres.binned import plan
-from tomosaxs_plugins.fibres.joint_sights import Integers, Sights, Workers
+from tomosaxs_plugins.fibres.joint_sights import Sights, Workers
 from tomosaxs_plugins.fibres.problem import Bins, Floats
 
 HEIGHT, Q0, WA, WMU, DELTA, ALPHA, BETA = range(7)
@@ -50,6 +50,8 @@ class Streaks:
         What is seen, and where.
     terms : int
         1 for the streak alone, 5 with the derivatives by the shape, 7 with those by the direction too.
+    folded : bool
+        Bins are means over azimuths half a turn apart.
     least : float
         Rows of azimuth where a streak stays below this share of its peak are left out.
     crew : Workers
@@ -63,6 +65,7 @@ class Streaks:
         bins: Bins,
         rotation_deg: Floats,
         terms: int,
+        folded: bool,
         least: float,
         crew: Workers,
     ) -> None:
@@ -73,6 +76,9 @@ class Streaks:
         count = len(sights.fibre)
         lit = np.zeros((count, self.n_chi), np.bool_)
         points, weights, bands, cosines, sines, shares = plan(bins)
+        if folded:
+            cosines, sines = np.concatenate([cosines, -cosines], axis=1), np.concatenate([sines, -sines], axis=1)
+            shares = np.tile(shares / 2, 2)
         given = sights.fibre, axis, shape, points, cosines, sines, least
         crew.each(lambda low, high: kernels.light_rows(low, high, *given, lit), count)
         self.first = np.concatenate([[0], np.cumsum(lit.sum(axis=1))]).astype(np.int64)
@@ -101,11 +107,15 @@ class Streaks:
 
     def backward(self, data: Floats) -> Floats:
         """Return (n_fibres, n_terms): the terms times `data` (n_paths, n_chi, n_q), summed over bins and paths."""
+        return self.per_fibre(self.backward_of_sights(data))
+
+    def backward_of_sights(self, data: Floats) -> Floats:
+        """Return (n_sights, n_terms): the same for single sights."""
         s = self.sights
         out = np.empty((len(s.fibre), self.terms))
         rest = s.first, s.path, s.path_weight, self.first, self.row_chi, self.values, data, out
         self.crew.each(lambda low, high: kernels.project(low, high, *rest), len(s.fibre), self.cost)
-        return self.per_fibre(out)
+        return out
 
     def curvature_of_sights(self, precision: Floats) -> Floats:
         """Return (n_sights, n_terms, n_terms): products of the terms with each other, weighted by `precision`."""
