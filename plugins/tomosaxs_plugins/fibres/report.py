@@ -11,7 +11,6 @@ import numpy as np
 from tomosaxs import InputError, SavedDataset
 from tomosaxs_plugins.fibres import pictures
 from tomosaxs_plugins.fibres.columns import flag_text
-from tomosaxs_plugins.fibres.report_fits import fits_html
 from tomosaxs_plugins.fibres.report_truth import truth_html
 from tomosaxs_plugins.fibres.svg_plot import pretty
 from tomosaxs_plugins.fibres.table import Rows, rows_of
@@ -56,8 +55,10 @@ def _section(step: Any, table: SavedDataset, maps: SavedDataset, result: Any) ->
     parts = [_summary(rows), _maps(maps)]
     parts.append(truth_html(rows, table.dataset))
     try:
+        from tomosaxs_plugins.fibres.report_fits import fits_html  # the model needs numba; the rest does not
+
         parts.append(fits_html(step, rows, result))
-    except (InputError, ValueError, OSError) as error:
+    except (InputError, ImportError, ValueError, OSError) as error:
         # a report without its picture is better than a run that fails at its end; the reason stands in its place
         parts.append(f"<p>Fits could not be drawn: {escape(str(error))}</p>")
     return "\n".join(part for part in parts if part)
