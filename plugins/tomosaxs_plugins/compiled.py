@@ -10,8 +10,10 @@ is called: lists are checked, planned and explained without it.
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ COMPILING = "tomosaxs.compiling"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _LOCK = threading.RLock()
+_IMPORTED = re.compile(r"^from (tomosaxs_plugins[\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
 def compiled(function: Function, **options: Any) -> Function:
@@ -83,22 +86,24 @@ def _with_numba(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     given = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = given or _folder()
     try:
-        return _quick(numba.njit(cache=True, **options)(function))
+        return _kept_well(numba.njit(cache=True, **options)(function), function)
     except RuntimeError:  # numba found no folder that it could write to
         return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = given
 
 
-def _quick(made: Any) -> Any:
-    """Have machine code that is kept loaded without what only a compilation needs.
+def _kept_well(made: Any, function: Callable[..., Any]) -> Any:
+    """Have machine code that is kept loaded quickly, and only while all sources that it was made from are the same.
 
-    numba first registers everything that it can compile, 0.3 s of imports, and then finds that nothing has to be
-    compiled. Where it does compile it registers everything itself, at the beginning of the compilation.
+    Before it looks whether machine code is there numba registers everything that it can compile, 0.3 s of imports.
+    Where it does compile it registers everything itself, at the beginning of the compilation. And it notices a change
+    of the file that holds a function, but not of a function in another file that was compiled into it.
     """
     kept = getattr(made, "_cache", None)
     load, guard = getattr(kept, "_load_overload", None), getattr(kept, "_guard_against_spurious_io_errors", None)
-    if load is None or guard is None:  # another numba: as it does it
+    key = getattr(kept, "_index_key", None)
+    if load is None or guard is None or key is None:  # another numba: as it does it
         return made
 
     def load_overload(signature: Any, target: Any) -> Any:
@@ -111,9 +116,29 @@ def _quick(made: Any) -> Any:
             found = load(signature, target)
         return found
 
+    def index_key(signature: Any, codegen: Any) -> Any:
+        return (*key(signature, codegen), sources_digest(function.__code__.co_filename))
+
     untyped: Any = kept
-    untyped.load_overload = load_overload
+    untyped.load_overload, untyped._index_key = load_overload, index_key
     return made
+
+
+@functools.lru_cache(maxsize=256)
+def sources_digest(file: str) -> str:
+    """Return a key of the content of a source file and of those of its package that it imports, and they in turn."""
+    root = Path(__file__).parent
+    waiting, found = [Path(file)], dict[Path, bytes]()
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found[path] = path.read_bytes()
+        for module, names in _IMPORTED.findall(found[path].decode("utf-8", "replace")):
+            place = root.joinpath(*module.split(".")[1:])
+            parts = [name.split()[0] for name in names.strip("() \n").split(",") if name.split()]
+            waiting += [place.with_suffix(".py"), *(place / f"{part}.py" for part in parts)]
+    return hashlib.sha256(b"".join(found[path] for path in sorted(found))).hexdigest()
 
 
 @functools.lru_cache(maxsize=1)

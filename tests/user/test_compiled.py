@@ -42,3 +42,27 @@ def test_a_compiled_function_leaves_nothing_beside_its_source(tmp_path: Path, ho
     if home == "writable":
         assert [path.name for path in package.iterdir()] == ["kernel.py"]
         assert list(cache.rglob("kernel.twice-*"))
+
+
+def test_machine_code_belongs_to_all_sources_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tomosaxs_plugins import compiled
+
+    package = tmp_path / "tomosaxs_plugins"
+    (package / "outer").mkdir(parents=True)
+    loop, inner, far = package / "outer" / "loop.py", package / "outer" / "inner.py", package / "far.py"
+    loop.write_text("from tomosaxs_plugins.outer.inner import (\n    point,\n)\n")
+    inner.write_text("import numpy\nfrom tomosaxs_plugins import far\n")
+    far.write_text("x = 1\n")
+    (package / "other.py").write_text("y = 1\n")
+    monkeypatch.setattr(compiled, "__file__", str(package / "compiled.py"))
+
+    def digest() -> str:
+        compiled.sources_digest.cache_clear()
+        return compiled.sources_digest(str(loop))
+
+    before = digest()
+    (package / "other.py").write_text("y = 2\n")
+    assert digest() == before
+    far.write_text("x = 2\n")
+    assert digest() != before
+    compiled.sources_digest.cache_clear()
