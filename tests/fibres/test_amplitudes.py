@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed")
 
-from tomosaxs import InputError
+from tomosaxs import ArrayReader, InputError
 from tomosaxs.testing import example_source
 from tomosaxs.testing.single import run_plugin
 from tomosaxs_plugins.fibres.amplitudes import Q0, AmplitudeOptions, estimate_amplitudes
@@ -396,16 +396,28 @@ def test_the_step_makes_rows_of_a_table_and_pads_them():
     assert old.shape == table.shape
 
 
-def test_a_slice_without_frames_does_not_touch_the_other():
+def test_frames_and_weights_that_are_missing_in_one_slice_do_not_touch_the_other():
     source = example_source("FibreSlices")
     (whole,) = run_plugin("estimate_amplitudes", source)
     values = np.array(source.reader.read((slice(None),) * 5))
     values[0] = np.nan
-    from tomosaxs import ArrayReader
-
     (table,) = run_plugin("estimate_amplitudes", replace(source, reader=ArrayReader(values)))
-    names = [name for name, _, _ in COLUMNS]
-    assert np.all(table[0, :, names.index("flag")] == 6)
+    flag = [name for name, _, _ in COLUMNS].index("flag")
+    assert np.all(table[0, :, flag] == 6)
+    assert np.array_equal(table[1], whole[1], equal_nan=True)
+    values = np.array(source.reader.read((slice(None),) * 5))
+    values[0, 1, 2] = np.nan  # one frame
+    (table,) = run_plugin("estimate_amplitudes", replace(source, reader=ArrayReader(values)))
+    assert np.all(table[0, :, flag] == 0)
+    assert np.array_equal(table[1], whole[1], equal_nan=True)
+    # a fibre whose weights are all zero is one that no path sees
+    weights = source.dataset.auxiliaries["beam_path_weight"]
+    seen = source.dataset.auxiliaries["beam_path_fibre"].reader.read((slice(None),) * 4)
+    array = np.where(seen == 0, 0.0, weights.reader.read((slice(None),) * 4))
+    companions = {**source.dataset.auxiliaries, "beam_path_weight": replace(weights, reader=ArrayReader(array))}
+    dataset = replace(source.dataset, auxiliaries=companions)
+    (table,) = run_plugin("estimate_amplitudes", replace(source, dataset=dataset))
+    assert table[0, :, flag].tolist() == [1, 0, 0]
     assert np.array_equal(table[1], whole[1], equal_nan=True)
 
 

@@ -171,8 +171,9 @@ def normal_of_path(
     largest = 0.0
     for i in range(m):
         _gather(streaks[place[i]], bins, share[i], at, to, part, root, rows[i])
-        for k in range(root.size):
-            largest = max(largest, rows[i, k] / (root[k] * share[i]))
+        if share[i] > 0:
+            for k in range(root.size):
+                largest = max(largest, rows[i, k] / (root[k] * share[i]))
         _project(rows[i], shapes)
     measured = np.empty(root.size)
     _gather(data, bins, 1.0, at, to, part, root, measured)
