@@ -249,3 +249,25 @@ def test_what_is_refused(given: dict, what: str):
     with pytest.raises(InputError, match=what):
         SPEC.check(described(2), **filled)
     assert SPEC.parameters.validate({"unit": "2theta_deg"})[1]  # fibres are described in q
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_bins_that_a_mask_hides_in_part_are_left_out(fold: bool):
+    """Beside a gap through a streak nothing is left whose mean is not that of a whole bin."""
+    frame = 1e6 * streak(20.0, 0.0)[None]
+    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
+    mask[21:26] = True  # through the streak: at azimuth 70 and 0.282 nm^-1, 52 rows above the beam
+    dataset = described(1, mask=Auxiliary(("detector_y", "detector_x"), ArrayReader(mask)))
+    given = {**COARSE, "fold": fold}
+    clear, _ = integrated(frame, fold=fold)
+    strict, loose = (
+        np.asarray(AzimuthalLibrary(**given, hidden=share)(frame.astype(np.float32), whole(dataset)).values[0], float)
+        for share in (0.02, 1.0)
+    )
+    left_out = np.isfinite(loose) & np.isnan(strict)
+    assert left_out.any()
+    kept = np.isfinite(strict)
+    if not fold:  # folded bins may have one whole side alone, which differs by the curvature of the Ewald sphere
+        assert np.abs(strict - clear[0])[kept].max() < 0.02 * clear.max()
+        assert np.abs(loose - clear[0])[left_out].max() > 0.1 * clear.max()
+    assert kept.mean() > 0.6

@@ -9,7 +9,20 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Dataset, DiffractionPatterns, InputError, Output, Param, Quantity, Scan, Source, Uncertain, plugin
+from tomosaxs import (
+    Dataset,
+    DiffractionPatterns,
+    InputError,
+    Output,
+    Param,
+    Quantity,
+    Scan,
+    Source,
+    Uncertain,
+    backends,
+    plugin,
+)
+from tomosaxs_plugins.integration.backends.cakes import CakeBackend
 from tomosaxs_plugins.integration.cake import Cake, Cakes
 from tomosaxs_plugins.integration.cake import _memory as _memory_of_cakes
 from tomosaxs_plugins.integration.cake import _shape as _shape_of_cakes
@@ -92,7 +105,9 @@ class AzimuthalLibrary(Cake):
 
     A `cake` with what fibre reconstruction wants by default: 36 azimuths of 5 degrees over half a turn, 36 bins of q
     over 0.24 to 0.33 nm^-1 (the third order of collagen), and Poisson uncertainties, or those of the data where they
-    carry some. A mask stays a mask: bins without a usable pixel are NaN, nothing is filled in.
+    carry some. A mask stays a mask: bins without a usable pixel are NaN, nothing is filled in. So are those of which
+    masked pixels take more than the share `hidden`: the mean of a narrow streak over what is left is not its mean over
+    the bin, and the solver would take the difference for something of the fibres.
 
     Azimuths count counter-clockwise from the direction of increasing columns in a picture with row 0 at the top; a
     fibre that lies in the plane of the detector has its streak where it points. `fold` takes azimuths half a turn
@@ -123,6 +138,9 @@ class AzimuthalLibrary(Cake):
         str,
         Param("none, poisson, azimuthal, data, or variance as an expression of the counts I; auto: data or poisson"),
     ] = "auto"
+    hidden: Annotated[
+        float, Param("share of a bin that masked pixels may take; of more, the bin is left out", ge=0, le=1)
+    ] = 0.05
     background: Annotated[
         Literal["none", "side_bands", "exponential"], Param("what is subtracted; none leaves it to the solver")
     ] = "none"
@@ -138,6 +156,7 @@ class AzimuthalLibrary(Cake):
 
     _one: NDArray[np.float64] | None = field(default=None, init=False, repr=False)
     _q: tuple[NDArray[np.float64], float] | None = field(default=None, init=False, repr=False)
+    _partly: NDArray[np.bool_] | None = field(default=None, init=False, repr=False)
 
     def check_background(self, dataset: Dataset) -> None:
         """Raise an `InputError` where the background cannot be had from these bins."""
@@ -182,6 +201,11 @@ class AzimuthalLibrary(Cake):
         super().setup(dataset)
         self._q = self._bins(dataset)
         self._one = self._intensity_of_one_count(dataset)
+        if self.hidden < 1:
+            from tomosaxs_plugins.fibres.hidden_bins import partly_hidden
+
+            backend: type[CakeBackend] = backends("cake")[choose_backend("cake", self.backend)].load()
+            self._partly = partly_hidden(backend, self.settings(dataset), self.hidden)
 
     def _intensity_of_one_count(self, dataset: Dataset) -> NDArray[np.float64] | None:
         """Return (azimuths, bins): variance over intensity of counts, found with two even frames; None if unknown."""
@@ -208,7 +232,7 @@ class AzimuthalLibrary(Cake):
         """Return profiles (n, azimuths, bins) of frames (n, rows, columns); with an error model as `Uncertain`."""
         if self._engine is None:
             self.setup(scan.dataset)
-        found: Any = super().__call__(data, scan)
+        found: Any = self._whole_bins(super().__call__(data, scan))
         if not isinstance(found, Uncertain):
             return cast(Cakes, found if self.background == "none" else self._less_background(scan, found, None, None))
         values, sigma = found
@@ -218,6 +242,14 @@ class AzimuthalLibrary(Cake):
         if self.background != "none":
             values, sigma = self._less_background(scan, values, sigma, one)
         return cast(Cakes, Uncertain(np.asarray(values, np.float32), np.asarray(sigma, np.float32)))
+
+    def _whole_bins(self, found: Any) -> Any:
+        """Return profiles with NaN in bins that a mask hides in part."""
+        if self._partly is None or not self._partly.any():
+            return found
+        several = found if isinstance(found, Uncertain) else (found,)
+        kept = [np.where(self._partly, np.float32(np.nan), each) for each in several]
+        return Uncertain(*kept) if isinstance(found, Uncertain) else kept[0]
 
     def _scale(self, scan: Scan, values: NDArray[np.float32], sigma: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Return (n, azimuths, bins) the intensity of one count, NaN where it is not known."""
