@@ -406,9 +406,10 @@ def test_frames_and_weights_that_are_missing_in_one_slice_do_not_touch_the_other
     assert np.all(table[0, :, flag] == 6)
     assert np.array_equal(table[1], whole[1], equal_nan=True)
     values = np.array(source.reader.read((slice(None),) * 5))
-    values[0, 1, 2] = np.nan  # one frame
+    values[0, 1, 2] = np.nan  # one frame; the third fibre is seen well by few others
     (table,) = run_plugin("estimate_amplitudes", replace(source, reader=ArrayReader(values)))
-    assert np.all(table[0, :, flag] == 0)
+    assert table[0, :2, flag].tolist() == [0, 0]
+    assert table[0, 2, flag] in (0, 2)
     assert np.array_equal(table[1], whole[1], equal_nan=True)
     # a fibre whose weights are all zero is one that no path sees
     weights = source.dataset.auxiliaries["beam_path_weight"]
