@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from tomosaxs_plugins.fibres.joint_fit import Fit
 from tomosaxs_plugins.fibres.joint_groups import inseparable, merged
 from tomosaxs_plugins.fibres.joint_options import JointOptions
 from tomosaxs_plugins.fibres.joint_report import outcome_of
+from tomosaxs_plugins.fibres.joint_restart import moved, suspects
 from tomosaxs_plugins.fibres.joint_sights import Workers, workers
-from tomosaxs_plugins.fibres.joint_solver import first_heights, solve_in_stages
+from tomosaxs_plugins.fibres.joint_solver import Solution, first_heights, solve, solve_in_stages
 from tomosaxs_plugins.fibres.outcome import Outcome
 from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Library
 
@@ -66,12 +68,12 @@ def _solve(
     library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, options: JointOptions, crew: Workers
 ) -> Outcome:
     fit = Fit(library, paths, bins, start, options, crew)
-    solution = solve_in_stages(fit, first_heights(fit))
+    solution = fitted(fit, paths)
     covariance = covariance_of(fit, solution)
     leader = inseparable(covariance, solution.state.parameters, fit.sights.paths_of_fibres())
     if np.any(leader != np.arange(len(leader))):
         fit = Fit(library, merged(paths, leader), bins, start, options, crew)
-        solution = solve_in_stages(fit, first_heights(fit))
+        solution = fitted(fit, paths)
         covariance = covariance_of(fit, solution)
     details: dict[str, Any] = {"covariance": covariance.blocks, "products": solution.products}
     details["basis"] = fit.background.basis
@@ -81,6 +83,25 @@ def _solve(
         changes, steps = leave_one_angle_out(fit, solution, paths.path_rotation)
         details["changes"], details["steps"] = changes, steps
     return outcome_of(fit, solution, covariance, leader, chi_squared, changes, paths, details)
+
+
+def fitted(fit: Fit, paths: BeamPaths) -> Solution:
+    """Return the solution of all fibres, those tried again that may be in a wrong place."""
+    solution = solve_in_stages(fit, first_heights(fit))
+    for _ in range(fit.options.restarts):
+        chi_squared, _ = reduced_chi_squared(fit, solution)
+        chosen = suspects(fit, solution, paths.path_rotation, chi_squared)
+        if not len(chosen):
+            break
+        parameters, count = moved(fit, solution, chosen)
+        if not count:
+            break
+        again = solve(fit, parameters)
+        counted = {"iterations": solution.iterations + again.iterations}
+        if again.cost > solution.cost:
+            break
+        solution = replace(again, products=solution.products + again.products, **counted)
+    return solution
 
 
 def check(library: Library, paths: BeamPaths, bins: Bins, start: FibreTable) -> None:

@@ -70,7 +70,7 @@ def leave_one_angle_out(fit: Fit, solution: Solution, path_rotation: NDArray[np.
 
 
 def _against_expected(step: Floats, own: Floats, covariance: Floats) -> Floats:
-    """Return chi squared of steps whose covariance is inverse(inverse(covariance) - own) less `covariance`; 0 where it has none.
+    """Return chi squared of steps whose covariance is inverse(inverse(covariance) - own) less `covariance`.
 
     In the directions in which the angle brings more than nine tenths of what is known nothing is compared.
     """

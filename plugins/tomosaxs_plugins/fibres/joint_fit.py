@@ -86,8 +86,14 @@ class Fit:
     def state(self, parameters: Floats, terms: int | None = None) -> State:
         """Return streaks and their sum at `parameters`."""
         streaks = Streaks(
-            parameters, self.sights, self.bins, self.rotation_deg, terms or self.terms, self.options.folded,
-            self.options.window, self.crew,
+            parameters,
+            self.sights,
+            self.bins,
+            self.rotation_deg,
+            terms or self.terms,
+            self.options.folded,
+            self.options.window,
+            self.crew,
         )
         return State(parameters, streaks, streaks.forward(parameters[:, :1]))
 

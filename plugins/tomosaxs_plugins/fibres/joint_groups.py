@@ -1,4 +1,4 @@
-"""Fibres that the data cannot tell apart: found from the covariance, put together into one, and given back as a group."""
+"""Fibres that the data cannot tell apart: found from the covariance, fitted as one, and given back as a group."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SAME_DIRECTION_DEG = 15.0
 def inseparable(covariance: Covariance, parameters: Floats, seen: Integers) -> Integers:
     """Return for every fibre the first of its group: itself, or a fibre that it cannot be told from.
 
-    Two fibres belong together when neither height is known, but their sum is: the larger eigenvalue of the covariance of
-    the two heights, that of the difference, is that of fibres without data, the smaller one is not.
+    Two fibres belong together when neither height is known, but their sum is: of the eigenvalues of the covariance of
+    the two heights, the larger one, of the difference, is that of fibres without data, and the smaller one is not.
 
     Parameters
     ----------

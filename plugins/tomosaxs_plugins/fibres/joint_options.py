@@ -43,6 +43,8 @@ class JointOptions:
         Azimuths half a turn apart were taken together.
     leave_one_out : bool
         Look at what leaving out each angle would change.
+    restarts : int
+        Most rounds in which fibres that may be in a wrong place are tried from others.
     """
 
     weights: Weights = "poisson"
@@ -60,6 +62,7 @@ class JointOptions:
     huber: float = 2.5
     folded: bool = False
     leave_one_out: bool = True
+    restarts: int = 3
 
     def prior_precision(self, q0: float) -> Floats:
         """Return (7,) inverse variances: height (none), q0, log wa, log wmu, logit delta, alpha, beta (rad)."""

@@ -103,6 +103,7 @@ def _flags(
     at_bound = (parameters[:, Q0 : DELTA + 1] <= low[Q0 : DELTA + 1] + edge) | (
         parameters[:, Q0 : DELTA + 1] >= high[Q0 : DELTA + 1] - edge
     )
+    limit = fit.terms + MOST_CHANGE * np.sqrt(2 * fit.terms) + MOST_CHANGE**2
     flags, reasons = np.zeros(count, np.int64), [""] * count
     for fibre in range(count):
         f = int(leader[fibre])
@@ -124,7 +125,8 @@ def _flags(
             flags[fibre], reasons[fibre] = 7, f"the last step was {solution.moves[f]:.2g} standard uncertainties"
         elif chi_squared[f] > MOST_CHI_SQUARED:
             flags[fibre], reasons[fibre] = 4, f"reduced chi squared {chi_squared[f]:.2f}"
-        elif changes is not None and changes[f].max() > fit.terms + MOST_CHANGE * np.sqrt(2 * fit.terms) + MOST_CHANGE**2:
+        elif changes is not None and changes[f].max() > limit:
             angle = fit.rotation_deg[int(np.argmax(changes[f]))]
-            flags[fibre], reasons[fibre] = 8, f"without {angle:g} degrees: chi squared of the change {changes[f].max():.0f}"
+            flags[fibre] = 8
+            reasons[fibre] = f"without {angle:g} degrees: chi squared of the change {changes[f].max():.0f}"
     return flags, reasons

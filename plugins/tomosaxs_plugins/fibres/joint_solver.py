@@ -99,7 +99,7 @@ def solve_in_stages(fit: Fit, parameters: Floats) -> Solution:
     free = fit.prior
     iterations, products = 0, 0
     for spread, most, enough in STAGES:
-        held = np.concatenate([[0.0, (spread[0] * float(np.median(fit.start[:, Q0]))) ** -2], np.array(spread[1:]) ** -2.0])
+        held = np.array([np.inf, spread[0] * float(np.median(fit.start[:, Q0])), *spread[1:]]) ** -2.0
         fit.prior = free.copy()
         fit.prior[: len(held)] = np.maximum(free[: len(held)], held)
         stage = solve(fit, parameters, most, enough)
