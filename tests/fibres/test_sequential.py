@@ -10,10 +10,12 @@ import pytest
 pytest.importorskip("numba", reason="the fibre model is compiled by numba")
 
 from tomosaxs_plugins.fibres.lattice import beam_paths_of, lattice
+from tomosaxs_plugins.fibres.model import bin_means
 from tomosaxs_plugins.fibres.outcome import Outcome
 from tomosaxs_plugins.fibres.problem import BeamPaths, FibreTable, Library
 from tomosaxs_plugins.fibres.sequential import solve_sequential
 from tomosaxs_plugins.fibres.sequential_options import SequentialOptions
+from tomosaxs_plugins.fibres.sequential_state import first_state
 from tomosaxs_plugins.fibres.simulate_library import Background, SimulatedLibrary, simulate_library, standard_bins
 
 ANGLES = np.linspace(-85, 95, 9)
@@ -101,15 +103,19 @@ def test_two_fibres_that_overlap_are_fitted_together() -> None:
     np.testing.assert_allclose(outcome.values.q0, truth.q0, rtol=2e-3)
 
 
-def test_delta_of_a_solved_fibre_is_used(alone: SimulatedLibrary) -> None:
-    """A weak fibre under a strong one whose delta is far from the mean: right only if the model has that delta."""
-    truth = fibres(2, delta=[0.95, 0.5], q0=[0.2822, 0.2870], amplitude=[6.0, 1.0])
-    paths = paths_of([90.0, 60.0], [90.0, 90.0], np.array([0.0]))
-    case = simulated(paths, truth, counts=1e5)
-    start = replace(fibres(2), amplitude=np.array([6.0, 1.0]))
-    outcome = solve_sequential(case.library, case.paths, case.bins, start, ONCE, threads=1)
-    assert outcome.flags.tolist() == [0, 0]
-    assert abs(outcome.values.q0[1] / 0.2870 - 1) < 1e-3
+def test_the_model_has_solved_fibres_as_they_were_fitted() -> None:
+    """Delta included, at other rotations too: what a later fit is given is the streak of the fitted parameters."""
+    paths = paths_of([90.0, 60.0], [70.0, 90.0], np.array([0.0, 20.0]))
+    case = simulated(paths, fibres(2))
+    state = first_state(case.library, paths, case.bins, fibres(2), ONCE, 1)
+    fitted = np.array([[0.2790, 0.0025, 0.25, 0.95]])
+    state.accept(np.array([0]), fitted, np.array([3.0]))
+    rows = np.arange(0, 36, 5)
+    sectors = state.sectors(1, np.array([1]), rows)
+    expected, _ = bin_means(case.bins, np.radians([90.0]), np.radians([90.0]), *fitted.T)
+    np.testing.assert_allclose(sectors.solved, 3.0 * expected[:, rows], rtol=1e-9, atol=1e-7)
+    profile = 3.0 * expected[0][:, state.streak].mean(axis=1)
+    np.testing.assert_allclose(state.signal(1)[0], profile, rtol=1e-9, atol=1e-7)
 
 
 @pytest.fixture(scope="module")

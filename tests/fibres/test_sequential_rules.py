@@ -87,10 +87,10 @@ def test_the_wrong_order_is_a_clear_error(two: SimulatedLibrary) -> None:
 
 
 def test_masks_and_frames_without_numbers_cost_only_what_they_hide(two: SimulatedLibrary) -> None:
-    """A masked streak and a frame of NaN: the other rotations serve."""
+    """A streak masked, with nonsense under the mask, and a frame of NaN: the other rotations serve."""
     values, usable = two.library.values.copy(), two.library.usable.copy()
     values[0] = np.nan
-    usable[1, :18] = False
+    usable[1, :18], values[1, :18] = False, 1e3 * values[1].max()
     outcome, whole = solved(two, values=values, usable=usable), solved(two)
     assert outcome.flags.tolist() == [0, 0]
     assert outcome.details is not None

@@ -62,16 +62,6 @@ class State:
     row_noise: Floats
     threads: int | None
 
-    @property
-    def streak(self) -> NDArray[np.bool_]:
-        """(n_q,) bins of q about the streak."""
-        return np.asarray(np.abs(self.bins.q - self.centre) <= self.options.half_streak)
-
-    @property
-    def centre(self) -> float:
-        """Middle of the streaks' q in nm^-1."""
-        return float(np.mean(self.shapes[:, 0]))
-
     def entries(self, path: int) -> slice:
         """Return the entries of a path in the table of beam paths."""
         return slice(int(self.paths.offsets[path]), int(self.paths.offsets[path + 1]))
@@ -113,11 +103,12 @@ class State:
         """Make the profiles of some fibres again."""
         if len(fibres):
             shapes = self.shapes[fibres]
-            self.profile[:, fibres] = profiles(self.bins, self.paths, fibres, shapes, self._streak, self.threads)
+            self.profile[:, fibres] = profiles(self.bins, self.paths, fibres, shapes, self.streak, self.threads)
 
     def __post_init__(self) -> None:
-        """Fix what lies about the streak before any fibre is fitted."""
-        self._streak = self.streak
+        """Fix the bins of q about the streak, and the typical height, before any fibre is fitted."""
+        centre = self.shapes[:, 0].mean() if len(self.shapes) else 0.0
+        self.streak: NDArray[np.bool_] = np.asarray(np.abs(self.bins.q - centre) <= self.options.half_streak)
         seen = self.height[self.height > 0]
         self.typical = float(seen.mean()) if len(seen) else 1.0
 
