@@ -31,6 +31,14 @@ PLUGINS: tuple[PluginEntry, ...] = (
         words="TomoSAXS fibre collagen SVD singular values NNLS amplitude linear solve lstsq Tikhonov start",
     ),
     PluginEntry(
+        "reconstruct_fibres",
+        "tomosaxs_plugins.fibres.reconstruct_fibres:reconstruct_fibres",
+        "Reconstruct D-period, widths, shape and amplitude of all fibres of a slice, with their uncertainties.",
+        needs=("numba", "scipy"),
+        install="pip install numba scipy",
+        words="TomoSAXS 3DXRD fibre collagen joint fit least squares Levenberg-Marquardt recon sequential q0 strain",
+    ),
+    PluginEntry(
         "map_fibres",
         "tomosaxs_plugins.fibres.map_fibres:map_fibres",
         "Put the values of fibres back into the volume: D-periods, strains, and maps with their uncertainties.",
