@@ -73,9 +73,42 @@ def saxs(folder: Path) -> None:
     save("saxs.png", side_by_side(panels))
 
 
+def fibres(folder: Path) -> None:
+    """The strain of the D-period in one slice: reconstructed and true."""
+    import yaml
+
+    from tomosaxs_plugins.fibres.colours import blanked, coloured
+    from tomosaxs_plugins.fibres.simulate_fibre_scan import simulate_fibre_scan
+
+    given = yaml.safe_load((folder / "fibres_demo.yml").read_text())["input"]["saxs"]
+    source = simulate_fibre_scan(**{name: value for name, value in given.items() if name != "plugin"})
+    result, maps, table = folder / "result" / "result.nxs", "entry/map_fibres_maps", "entry/map_fibres_fibres"
+    strain = read(result, f"{maps}/strain/data")
+    middle = len(strain) // 2
+    q0, x, z = (
+        source.dataset.auxiliaries[name].reader.read((slice(None), slice(None)))[middle]
+        for name in ("true_q0", "fibre_x", "fibre_z")
+    )
+    down, across = (
+        np.abs(1e-3 * at[:, None] - read(result, f"{maps}/{name}")).argmin(axis=1) for at, name in ((z, "z"), (x, "x"))
+    )
+    solved = read(result, f"{table}/flag/data") == 0
+    true = np.full(strain[middle].shape, np.nan)
+    true[down, across] = 6 * np.pi / q0 / np.median(read(result, f"{table}/d_period/data")[solved]) - 1
+    panels = []
+    for image in (strain[middle], true):
+        colours = blanked(coloured(image, -0.02, 0.02, diverging=True), np.isnan(true))
+        panels.append(np.kron(colours[::-1], np.ones((24, 24, 1), np.uint8)))
+    gap = np.full((panels[0].shape[0], 12 * GAP, 3), 255, np.uint8)
+    save("fibres.png", np.hstack([panels[0], gap, panels[1]]))
+
+
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
     home = Path(sys.argv[1])
-    tomography(home / "demo")
+    if (home / "demo" / "truth.nxs").is_file():
+        tomography(home / "demo")
     if (home / "saxs" / "result" / "result.nxs").is_file():
         saxs(home / "saxs")
+    if (home / "fibres" / "result" / "result.nxs").is_file():
+        fibres(home / "fibres")

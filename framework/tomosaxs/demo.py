@@ -96,6 +96,10 @@ def _saxs(folder: Path) -> None:
     saxs_map_scan(folder / "saxs_map.nxs", folder / "calibration.nxs", settings, seed=1, truth=folder / "truth.nxs")
 
 
+def _nothing(folder: Path) -> None:
+    """Write no data: the list's own loader simulates them."""
+
+
 @dataclass(frozen=True)
 class Demo:
     """One demonstration: the list's name and text, the data files with their titles, what writes them.
@@ -141,6 +145,13 @@ DEMOS = {
         },
         _saxs,
     ),
+    "fibres": Demo(
+        "fibres_demo.yml",
+        "",
+        {},
+        _nothing,
+        ("fibre_reconstruction", "collagen fibres on a lattice, simulated while the list runs"),
+    ),
 }
 
 
@@ -152,7 +163,8 @@ def make_demo(name: str = "tomography", directory: Path | str = ".") -> Path:
     name : str
         ``tomography`` (micro-CT with an off-centre axis, noise, rings, zingers and a drifting beam),
         ``extended_field`` (360 degrees with the axis near the edge of the detector), ``phase_contrast`` (edges enhanced
-        by propagation) or ``saxs`` (a raster tomography of rank five).
+        by propagation), ``saxs`` (a raster tomography of rank five) or ``fibres`` (collagen fibres; the list simulates
+        them itself, no data are written).
     directory : Path or str
         Made if it is not there. Files of an earlier demonstration of the same name are replaced.
 

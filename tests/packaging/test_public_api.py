@@ -130,7 +130,9 @@ def test_postponed_annotations_change_nothing(head: str, optional: str, tmp_path
 @pytest.mark.parametrize("name", shipped_lists())
 def test_shipped_lists_are_sound(name: str, tmp_path: Path, small_scan: Path) -> None:
     text = shipped_lists()[name].read_text()
-    command = [sys.executable, "-m", "tomosaxs", "check", str(shipped_lists()[name]), "--input", str(small_scan)]
+    command = [sys.executable, "-m", "tomosaxs", "check", str(shipped_lists()[name])]
+    if "\n    path:" in text:  # others compute their input
+        command += ["--input", str(small_scan)]
     for line in text.splitlines():  # calibrations and masks are the user's: any file stands for them
         if line.strip().startswith("calibration:"):
             command += ["--set", f"azimuthal_integrate.calibration={small_scan}"]

@@ -12,8 +12,10 @@ import pytest
 from tomosaxs.demo import DEMOS, make_demo
 from tomosaxs.errors import InputError
 
+WITH_DATA = sorted(name for name, demo in DEMOS.items() if demo.data)
 
-@pytest.mark.parametrize("name", sorted(DEMOS))
+
+@pytest.mark.parametrize("name", WITH_DATA)
 def test_demo_writes_data_truth_and_one_list(tmp_path: Path, name: str) -> None:
     yaml = pytest.importorskip("yaml")
     process_list = make_demo(name, tmp_path / "made" / "here")
@@ -28,6 +30,14 @@ def test_demo_writes_data_truth_and_one_list(tmp_path: Path, name: str) -> None:
     assert all(next(iter(step)) == "plugin" for step in content["steps"])
     with h5py.File(process_list.parent / "truth.nxs") as truth:
         assert truth["entry"].attrs["default"] == "data"
+
+
+def test_a_demo_that_simulates_is_a_list_alone(tmp_path: Path) -> None:
+    process_list = make_demo("fibres", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [process_list.name]
+    yaml = pytest.importorskip("yaml")
+    (source,) = yaml.safe_load(process_list.read_text())["input"].values()
+    assert "path" not in source
 
 
 @pytest.mark.parametrize("name", sorted(DEMOS))

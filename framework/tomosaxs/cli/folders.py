@@ -18,13 +18,14 @@ from tomosaxs.errors import InputError
 def demo(name: str, output: Path) -> None:
     """Write a simulated scan, its truth and a list that processes it.
 
-    NAME is tomography, extended_field, phase_contrast or saxs.
+    NAME is tomography, extended_field, phase_contrast, saxs or fibres (a list alone, which simulates its scan itself).
     """
-    from tomosaxs.demo import make_demo
+    from tomosaxs.demo import DEMOS, make_demo
 
     made = make_demo(name, output)
     shown = os.path.relpath(made)
-    click.echo(f"wrote {shown} and its data; run it with:  mpirun -n 2 tomosaxs_run {shown}")
+    data = " and its data" if DEMOS[name].data else ""
+    click.echo(f"wrote {shown}{data}; run it with:  mpirun -n 2 tomosaxs_run {shown}")
 
 
 @click.command()
