@@ -82,7 +82,10 @@ def test_uncertainties_of_a_fibre_alone_are_those_of_repetition() -> None:
         outcome = solved(case)
         assert outcome.flags[0] == 0
         z.append(
-            [(getattr(outcome.values, k)[0] - getattr(truth, k)[0]) / getattr(outcome.sd, k)[0] for k in ("q0", "wa")]
+            [
+                (getattr(outcome.values, k)[0] - getattr(truth, k)[0]) / getattr(outcome.sd, k)[0]
+                for k in ("q0", "wa", "amplitude")
+            ]
         )
     spread = np.sqrt(np.mean(np.square(z), axis=0))
     assert np.all((spread > 0.6) & (spread < 1.5)), spread  # twenty seeds: the spread is known to 16 %
