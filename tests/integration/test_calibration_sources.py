@@ -14,6 +14,7 @@ from tomosaxs_plugins.integration.calibration import from_mapping, kind_of, read
 from tomosaxs_plugins.integration.calibration_saxsdog import load_saxsdog, to_version_2
 from tomosaxs_plugins.integration.geometry import DetectorGeometry
 
+pytestmark = pytest.mark.usefixtures("quick_collections")
 SHAPE = (120, 150)
 ROWS, COLUMNS = np.mgrid[0:120:7, 0:150:7] + 0.5
 
