@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+import tomosaxs
 from tomosaxs.shipped import shipped_lists
 
 pytest.importorskip("numba", reason="fibre reconstruction needs numba")
@@ -23,11 +24,13 @@ SMALL = (
 )  # fmt: skip
 
 
-def _run(folder: Path, ranks: int, *settings: str) -> Path:
-    out = folder / f"on_{ranks}"
-    start = [str(MPIRUN), "-n", str(ranks)] if ranks else []
-    command = [*start, sys.executable, "-m", "tomosaxs", "run", str(shipped_lists()["fibre_reconstruction"])]
-    chosen = [word for each in settings for word in ("--set", each)]
+LIST = shipped_lists()["fibre_reconstruction"]
+
+
+def _on_two_ranks(folder: Path) -> Path:
+    out = folder / "on_two"
+    command = [str(MPIRUN), "-n", "2", sys.executable, "-m", "tomosaxs", "run", str(LIST)]
+    chosen = [word for each in SMALL for word in ("--set", each)]
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
         [*command, *chosen, "-o", str(out)], env={**os.environ, "PYTHONPATH": paths}, cwd=folder,
@@ -39,7 +42,9 @@ def _run(folder: Path, ranks: int, *settings: str) -> Path:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _run(tmp_path_factory.mktemp("list"), 0, *SMALL)
+    out = tmp_path_factory.mktemp("list") / "alone"
+    tomosaxs.run(LIST, settings=SMALL, output=out)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,7 @@ def test_errors_are_within_the_uncertainties(columns: dict[str, np.ndarray], tru
 def test_two_ranks_give_the_same_bits(done: Path) -> None:
     if MPIRUN is None or find_spec("mpi4py") is None:
         pytest.skip("no mpirun beside this Python, or no mpi4py: pip install 'tomosaxs[mpi]'")
-    other = _run(done.parent, 2, *SMALL)
+    other = _on_two_ranks(done.parent)
     names = ("map_fibres_fibres/data", "map_fibres_maps/data", "map_fibres_maps/errors")
     with h5py.File(done / "result.nxs") as one, h5py.File(other / "result.nxs") as two:
         for name in names:
