@@ -17,7 +17,7 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "azimuthal_library",
         "tomosaxs_plugins.fibres.azimuthal_library:AzimuthalLibrary",
-        "Integrate every frame into bins of azimuth and q around one order of the fibres, with uncertainties.",
+        "Integrate every frame into bins of azimuth and q around one order of the fibres, with standard uncertainties.",
         needs=("numba",),
         install="pip install numba",
         words="SAXS TomoSAXS 3DXRD fibre collagen azimuth chi q cake chi_exp I(chi) library streak background",
@@ -25,7 +25,7 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "estimate_amplitudes",
         "tomosaxs_plugins.fibres.estimate_amplitudes:estimate_amplitudes",
-        "Estimate the amplitudes of all fibres of a slice by non-negative least squares over all beam paths.",
+        "Estimate the amplitudes of all fibres of a slice: non-negative least squares over all paths, angles and azimuths.",
         needs=("numba",),
         install="pip install numba",
         words="TomoSAXS fibre collagen SVD singular values NNLS amplitude linear solve lstsq Tikhonov start",
@@ -33,7 +33,7 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "reconstruct_fibres",
         "tomosaxs_plugins.fibres.reconstruct_fibres:reconstruct_fibres",
-        "Reconstruct D-period, widths, shape and amplitude of all fibres of a slice, with their uncertainties.",
+        "Reconstruct all fibres of a slice: D-period, widths and shape of the streak, amplitude, and their uncertainties.",
         needs=("numba", "scipy"),
         install="pip install numba scipy",
         words="TomoSAXS 3DXRD fibre collagen joint fit least squares Levenberg-Marquardt recon sequential q0 strain",
