@@ -64,7 +64,7 @@ class Fit:
         self.data = np.where(self.usable, library.values, 0.0)
         self.sights: Sights = sights_of(paths, self.usable.any(axis=(1, 2)))
         self.bins = bins
-        self.gain = gain_of(library, self.usable)
+        self.gain = gain_of(library, self.usable, options.weights == "robust")
         self.given = np.divide(1.0, library.sigma**2, out=np.zeros_like(self.data), where=self.usable)
         none = np.empty((0, len(bins.q)))
         basis = {"none": lambda: none, "constant": lambda: exponential_family(bins.q, 1)}.get(

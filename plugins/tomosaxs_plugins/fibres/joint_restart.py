@@ -23,7 +23,7 @@ from tomosaxs_plugins.fibres.problem import Floats
 BETTER = 6.0
 """Decrease of chi squared for which a fibre is moved."""
 MOST_FIBRES = 48
-"""Fibres tried in one round."""
+"""Fibres tried in one round, and not more than an eighth of all."""
 
 
 def suspects(fit: Fit, solution: Solution, path_rotation: Integers, chi_squared: Floats) -> Integers:
@@ -36,12 +36,15 @@ def suspects(fit: Fit, solution: Solution, path_rotation: Integers, chi_squared:
     strange = changes.max(axis=1, initial=0.0) / (terms + 3 * np.sqrt(2 * terms))
     off = np.abs(solution.state.parameters - fit.start)[:, Q0 + 1 : terms] * np.sqrt(fit.prior[Q0 + 1 :])
     strange = np.maximum(strange, off.max(axis=1) / 2.5)
-    strange = np.maximum(strange, (np.nan_to_num(chi_squared, nan=0.0) - np.nanmedian(chi_squared)) / 0.2)
+    known = np.isfinite(chi_squared)
+    middle = float(np.median(chi_squared[known])) if known.any() else 0.0
+    strange = np.maximum(strange, (np.where(known, chi_squared, middle) - middle) / 0.2)
     height = solution.state.parameters[:, HEIGHT]
     strange = np.where(height < 0.4 * np.median(height), np.maximum(strange, 1.5), strange)
     seen = np.diagonal(solution.blocks, axis1=1, axis2=2)[:, HEIGHT] > 0
     order = np.argsort(-strange, kind="stable")
-    return order[(strange[order] > 1.0) & seen[order]][:MOST_FIBRES]
+    most = min(MOST_FIBRES, max(4, len(strange) // 8))
+    return order[(strange[order] > 1.0) & seen[order]][:most]
 
 
 def partners(fit: Fit, solution: Solution, fibre: int, most: int = 2) -> Integers:
