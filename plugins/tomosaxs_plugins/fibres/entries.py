@@ -25,7 +25,8 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "estimate_amplitudes",
         "tomosaxs_plugins.fibres.estimate_amplitudes:estimate_amplitudes",
-        "Estimate the amplitudes of all fibres of a slice: non-negative least squares over all paths, angles and azimuths.",
+        "Estimate the amplitudes of all fibres of a slice: non-negative least squares over all paths, angles and "
+        "azimuths.",
         needs=("numba",),
         install="pip install numba",
         words="TomoSAXS fibre collagen SVD singular values NNLS amplitude linear solve lstsq Tikhonov start",
@@ -33,7 +34,8 @@ PLUGINS: tuple[PluginEntry, ...] = (
     PluginEntry(
         "reconstruct_fibres",
         "tomosaxs_plugins.fibres.reconstruct_fibres:reconstruct_fibres",
-        "Reconstruct all fibres of a slice: D-period, widths and shape of the streak, amplitude, and their uncertainties.",
+        "Reconstruct all fibres of a slice: D-period, widths and shape of the streak, amplitude, and their "
+        "uncertainties.",
         needs=("numba", "scipy"),
         install="pip install numba scipy",
         words="TomoSAXS 3DXRD fibre collagen joint fit least squares Levenberg-Marquardt recon sequential q0 strain",
