@@ -77,7 +77,7 @@ def _solve(
         covariance = covariance_of(fit, solution)
     details: dict[str, Any] = {"covariance": covariance.blocks, "products": solution.products}
     details["basis"] = fit.background.basis
-    chi_squared, _ = reduced_chi_squared(fit, solution)
+    chi_squared = reduced_chi_squared(fit, solution)
     changes = None
     if options.leave_one_out:
         changes, steps = leave_one_angle_out(fit, solution, paths.path_rotation)
@@ -89,8 +89,7 @@ def fitted(fit: Fit, paths: BeamPaths) -> Solution:
     """Return the solution of all fibres, those tried again that may be in a wrong place."""
     solution = solve_in_stages(fit, first_heights(fit))
     for _ in range(fit.options.restarts):
-        chi_squared, _ = reduced_chi_squared(fit, solution)
-        chosen = suspects(fit, solution, paths.path_rotation, chi_squared)
+        chosen = suspects(fit, solution, paths.path_rotation)
         if not len(chosen):
             break
         parameters, count = moved(fit, solution, chosen)

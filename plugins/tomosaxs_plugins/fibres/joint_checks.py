@@ -15,13 +15,23 @@ def reduced_chi_squared(fit: Fit, solution: Solution) -> tuple[Floats, Floats]:
     """Return chi squared per bin of what every fibre lights, and the number of bins, (n_fibres,) each.
 
     A bin counts by the share of the fibre's peak that the fibre has in it and by the weight of the beam path. It is
-    compared with the uncertainties of the fit, so 1 is expected, a little less where few bins determine much.
+    compared with the uncertainties of the fit, so 1 is expected, a little less where few bins determine much. Bins that
+    expect less than a count are left out: what they add is rare and large.
     """
-    fitted = solution.residual**2 * solution.precision
+    counted = (fit.data - solution.residual > fit.gain) & fit.usable
+    fitted = solution.residual**2 * solution.precision * counted
     streaks = _plain(solution.state.streaks)
     above = streaks.backward(fitted)[:, 0]
-    used = streaks.backward(fit.usable & (solution.precision > 0))[:, 0]
+    used = streaks.backward(counted)[:, 0]
     return np.divide(above, used, out=np.full(len(above), np.nan), where=used > 0), used
+
+
+def chance_of(used: Floats) -> Floats:
+    """Return by how much reduced chi squared exceeds 1 by chance, at most, for so many bins: five standard deviations.
+
+    It is not taken to be below 0.2: bins are never described to better than that.
+    """
+    return np.maximum(0.2, 5 * np.sqrt(2 / np.maximum(used, 1.0)))
 
 
 def _plain(streaks: Streaks) -> Streaks:

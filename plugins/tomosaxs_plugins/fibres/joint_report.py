@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs_plugins.fibres.joint_checks import chance_of
 from tomosaxs_plugins.fibres.joint_covariance import Covariance, prior_sd
 from tomosaxs_plugins.fibres.joint_fit import Fit
 from tomosaxs_plugins.fibres.joint_groups import UNKNOWN
@@ -16,8 +17,6 @@ from tomosaxs_plugins.fibres.joint_streaks import ALPHA, BETA, DELTA, HEIGHT, Q0
 from tomosaxs_plugins.fibres.outcome import Outcome
 from tomosaxs_plugins.fibres.problem import BeamPaths, FibreTable, Floats
 
-MOST_CHI_SQUARED = 1.3
-"""Reduced chi squared of a fibre's bins above which the model does not describe them, unless there are few of them."""
 MOST_CHANGE = 6.0
 """Change on leaving out an angle that is not by chance, as a number of standard deviations of one number."""
 NAMES = ("height", "q0", "wa", "wmu", "delta", "alpha", "beta")
@@ -28,7 +27,7 @@ def outcome_of(
     solution: Solution,
     covariance: Covariance,
     leader: Integers,
-    chi_squared: Floats,
+    chi_squared: tuple[Floats, Floats],
     changes: Floats | None,
     paths: BeamPaths,
     details: dict[str, Any],
@@ -37,7 +36,8 @@ def outcome_of(
     parameters = solution.state.parameters[leader]
     blocks = covariance.blocks[leader]
     values, sd, height_sd = _table(parameters, blocks, fit)
-    flags, reasons = _flags(fit, solution, covariance, leader, chi_squared, changes, paths)
+    own, used = chi_squared
+    flags, reasons = _flags(fit, solution, covariance, leader, own - chance_of(used), changes, paths)
     unseen = (flags == 1) | (flags == 6)
     for table in (values, sd):
         for name in ("q0", "wa", "wmu", "delta", "amplitude"):
@@ -52,7 +52,7 @@ def outcome_of(
     counts["groups"] = len(np.unique(leader[flags == 3]))
     return Outcome(
         values, sd, height, np.where(unseen, np.nan, height_sd), flags, leader.astype(np.int64),
-        np.where(unseen, np.nan, chi_squared[leader]), n_paths, tuple(reasons), solution.backgrounds,
+        np.where(unseen, np.nan, own[leader]), n_paths, tuple(reasons), solution.backgrounds,
         solution.iterations, float((solution.residual**2 * solution.precision).sum()), counts, details,
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def _flags(
     solution: Solution,
     covariance: Covariance,
     leader: Integers,
-    chi_squared: Floats,
+    excess: Floats,
     changes: Floats | None,
     paths: BeamPaths,
 ) -> tuple[NDArray[np.int64], list[str]]:
@@ -123,8 +123,8 @@ def _flags(
             flags[fibre], reasons[fibre] = 2, ", ".join(unknown)
         elif solution.moves[f] > 10 * fit.options.tolerance:
             flags[fibre], reasons[fibre] = 7, f"the last step was {solution.moves[f]:.2g} standard uncertainties"
-        elif chi_squared[f] > MOST_CHI_SQUARED:
-            flags[fibre], reasons[fibre] = 4, f"reduced chi squared {chi_squared[f]:.2f}"
+        elif excess[f] > 1.0:
+            flags[fibre], reasons[fibre] = 4, "reduced chi squared of its bins is above what chance makes of it"
         elif changes is not None and changes[f].max() > limit:
             angle = fit.rotation_deg[int(np.argmax(changes[f]))]
             flags[fibre] = 8

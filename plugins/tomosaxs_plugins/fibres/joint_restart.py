@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from tomosaxs_plugins.fibres.joint_background import Background
-from tomosaxs_plugins.fibres.joint_checks import leave_one_angle_out
+from tomosaxs_plugins.fibres.joint_checks import chance_of, leave_one_angle_out, reduced_chi_squared
 from tomosaxs_plugins.fibres.joint_fit import Fit
-from tomosaxs_plugins.fibres.joint_sights import Integers, Sights
+from tomosaxs_plugins.fibres.joint_sights import Integers, Sights, Workers
 from tomosaxs_plugins.fibres.joint_solver import Solution, solve
 from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0, WA
 from tomosaxs_plugins.fibres.problem import Floats
@@ -26,7 +26,7 @@ MOST_FIBRES = 48
 """Fibres tried in one round, and not more than an eighth of all."""
 
 
-def suspects(fit: Fit, solution: Solution, path_rotation: Integers, chi_squared: Floats) -> Integers:
+def suspects(fit: Fit, solution: Solution, path_rotation: Integers) -> Integers:
     """Return fibres that may be in a wrong place, the worst first, at most `MOST_FIBRES`.
 
     Angles that disagree, a direction or shape far from what was known, more chi squared than most, a low height.
@@ -36,9 +36,10 @@ def suspects(fit: Fit, solution: Solution, path_rotation: Integers, chi_squared:
     strange = changes.max(axis=1, initial=0.0) / (terms + 3 * np.sqrt(2 * terms))
     off = np.abs(solution.state.parameters - fit.start)[:, Q0 + 1 : terms] * np.sqrt(fit.prior[Q0 + 1 :])
     strange = np.maximum(strange, off.max(axis=1) / 2.5)
+    chi_squared, used = reduced_chi_squared(fit, solution)
     known = np.isfinite(chi_squared)
     middle = float(np.median(chi_squared[known])) if known.any() else 0.0
-    strange = np.maximum(strange, (np.where(known, chi_squared, middle) - middle) / 0.2)
+    strange = np.maximum(strange, (np.where(known, chi_squared, middle) - middle) / chance_of(used))
     height = solution.state.parameters[:, HEIGHT]
     strange = np.where(height < 0.4 * np.median(height), np.maximum(strange, 1.5), strange)
     seen = np.diagonal(solution.blocks, axis1=1, axis2=2)[:, HEIGHT] > 0
@@ -148,7 +149,7 @@ def subset(fit: Fit, solution: Solution, members: Integers) -> Part:
         len(members), np.searchsorted(members, sights.fibre[mine]), sights.rotation[mine], first,
         path.astype(np.int64), weight, offsets, own[order].astype(np.int64), weight[order],
     )  # fmt: skip
-    part.chosen_paths = paths
+    part.chosen_paths, part.crew = paths, Workers(None, 1)
     part.usable, part.gain = fit.usable[paths], fit.gain[paths]
     part.given = solution.precision[paths]
     part.options = replace(fit.options, weights="given")

@@ -11,7 +11,7 @@ from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0
 from tomosaxs_plugins.fibres.problem import Floats
 
 MOST_PRODUCTS = 400
-STAGES = (((0.012, 0.02, 0.02, 0.05), 8, 2.0), ((0.012, 0.25, 0.18, 0.5), 10, 0.5))
+STAGES = (((0.012, 0.25, 0.18, 0.5), 12, 0.5),)
 """Standard deviations of q0 (relative), log wa, log wmu and logit delta about the start, iterations, last move."""
 _TINY = 1e-9  # of the diagonal, where nothing is known of an unknown
 
@@ -92,7 +92,7 @@ def first_heights(fit: Fit, rounds: int = 3) -> Floats:
 
 
 def solve_in_stages(fit: Fit, parameters: Floats) -> Solution:
-    """Iterate from `parameters` with shapes held near the start first, then freer, then as free as they are.
+    """Iterate from `parameters` with shapes held near the start first, then as free as they are.
 
     Far from the solution streaks would change their shapes and directions to stand for their neighbours, and stay so.
     """
