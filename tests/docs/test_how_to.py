@@ -229,3 +229,23 @@ def test_load_saxs_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         file["measurement/eiger"] = np.ones((2, 3, 8, 8), np.float32)
     mean = "steps:\n  - plugin: calculate\n    expression: 2 * data\n"
     assert run_list(other + mean, tmp_path, "other") == {"calculate": (2, 3, 8, 8)}
+
+
+def test_reconstruct_fibres(tmp_path: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("numba", reason="fibre reconstruction needs numba")
+    from tomosaxs_plugins.fibres.simulate_fibre_scan import simulate_fibre_scan
+
+    # the file has frames, geometry, mask and beam-path table, as the page's scan.nxs
+    simulate_fibre_scan(
+        tmp_path / "scan.nxs", voxels=2, slices=1, angles=5, rows=285, columns=552, beam_centre=(276, 276), subpixels=1
+    )
+    write_files("reconstruct-fibres.md", tmp_path)
+    done = subprocess.run(
+        ["tomosaxs", "run", "fibres.yml", "-o", "result"], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (code,) = [each.text for each in pages.blocks(HOW_TO / "reconstruct-fibres.md") if each.language == "python"]
+    shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "result" / "save_fibres" / "fibres.vtp").is_file()

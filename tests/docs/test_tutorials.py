@@ -30,8 +30,8 @@ pytestmark = [
 ]
 
 
-def follow(name: str, place: Path, environment: dict[str, str]) -> None:
-    """Do what a tutorial says."""
+def follow(name: str, place: Path, environment: dict[str, str], seconds: float = 120) -> None:
+    """Do what a tutorial says; no command may take longer than `seconds`."""
     for block in pages.blocks(TUTORIALS / name):
         where = f"{name}:{block.line}"
         if "file" in block.options:
@@ -40,13 +40,18 @@ def follow(name: str, place: Path, environment: dict[str, str]) -> None:
             target.write_text(block.text, encoding="utf-8")
         elif block.language == "shell":
             for command in block.text.strip().splitlines():
-                _run(["bash", "-c", command], where, place, environment, int(block.options.get("status", 0)))
+                status = int(block.options.get("status", 0))
+                _run(["bash", "-c", command], where, place, environment, status, seconds)
         elif block.language == "python":
             _run([sys.executable, "-c", block.text], where, place, environment, 0)
 
 
-def _run(command: list[str], where: str, place: Path, environment: dict[str, str], status: int) -> None:
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False)
+def _run(
+    command: list[str], where: str, place: Path, environment: dict[str, str], status: int, seconds: float = 120
+) -> None:
+    done = subprocess.run(
+        command, cwd=place, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+    )
     assert done.returncode == status, f"{where}: {command[-1]}\nstatus {done.returncode}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr, f"{where}: {done.stderr}"
 
@@ -90,6 +95,22 @@ def test_saxs_map(place: Path, environment: dict[str, str]) -> None:
     follow("saxs-map.md", place, environment)
     shown = next(block.text for block in pages.blocks(TUTORIALS / "saxs-map.md") if block.language == "yaml")
     assert shown in (place / "saxs" / "saxs_demo.yml").read_text()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_fibre_reconstruction(place: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("numba", reason="fibre reconstruction needs numba")
+    follow("fibre-reconstruction.md", place, environment, seconds=300)
+    shown = [block.text for block in pages.blocks(TUTORIALS / "fibre-reconstruction.md") if block.language == "yaml"]
+    assert all(text in (place / "fibres" / "fibres_demo.yml").read_text() for text in shown)
+
+
+def test_the_fibre_tutorial_shows_the_list() -> None:
+    text = (pages.ROOT / "process_lists" / "fibre_reconstruction.yml").read_text(encoding="utf-8")
+    shown = [block.text for block in pages.blocks(TUTORIALS / "fibre-reconstruction.md") if block.language == "yaml"]
+    assert shown
+    assert all(each in text for each in shown)
 
 
 def test_the_message_shown_is_the_one_given(place: Path, environment: dict[str, str]) -> None:

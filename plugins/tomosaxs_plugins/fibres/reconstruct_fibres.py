@@ -153,7 +153,7 @@ def reconstruct_fibres(
             outcome = _sequential(library, found.paths, bins, start, background)
         for flag in np.unique(outcome.flags[outcome.flags > 0]):
             scan.note(f"fibres not solved, {FLAGS[int(flag)]}: {{count}}", own * int((outcome.flags == flag).sum()))
-        scan.note("fibres solved: {count}", own * int((outcome.flags == 0).sum()))
+        scan.remark("fibres solved: {count}", own * int((outcome.flags == 0).sum()))
         out.append(padded_rows(rows_of_outcome(outcome, found.paths), count))
     return np.stack(out)
 

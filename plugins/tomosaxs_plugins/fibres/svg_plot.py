@@ -197,7 +197,7 @@ class Plot:
 
     def _axes(self) -> str:
         floor, parts = _TOP + self.height, []
-        ticks = round_ticks(*self.x_range, max(2, int(self.width / 62)))
+        ticks = round_ticks(*self.x_range, max(3, int(self.width / 62)))
         for value, text in zip(ticks, tick_texts(ticks), strict=True):
             at = float(self.x(value))
             parts.append(f'<path d="M{at:.1f} {floor:.1f}v4" stroke="{GREY}"/>')
