@@ -140,7 +140,9 @@ def _spline_coefficients(frame: Any, out: Any) -> None:
         for k in (-1, columns, columns + 1):
             out[row + 1, k + 1] = inside[row, _mirror(k, columns)]
     for k in (-1, rows, rows + 1):
-        out[k + 1] = out[1 + _mirror(k, rows)]
+        at = 1 + _mirror(k, rows)
+        for x in range(out.shape[1]):
+            out[k + 1, x] = out[at, x]
 
 
 @partial(compiled, nogil=True, error_model="numpy")

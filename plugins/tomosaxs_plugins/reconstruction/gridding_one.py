@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tomosaxs_plugins.compiled import compiled
 from tomosaxs_plugins.reconstruction.gridding_plan import CHUNK, PAD, TAPS
 from tomosaxs_plugins.reconstruction.gridding_slices import pairs_of
@@ -106,7 +108,7 @@ def _transform_columns(grid: Any, column: int, pitch: int, plan: Any, space: Any
                 grid[begin + lane * 2 * pitch + row] += grid[begin + lane * 2 * pitch + row + period]
         for row in range(0, period, 8):
             transpose8(grid, begin + row, 2 * pitch, block, 16 * row + 8 * part, 16)
-    found = transform(block, 0, work, plan.columns, False)
+    found = transform(block, np.int64(0), work, plan.columns, False)
     for part in range(2):
         begin, source = (2 * column + part) * pitch, found + 8 * part
         split = min(max(middle, plan.top), plan.bottom)
@@ -140,7 +142,7 @@ def _transform_rows(grid: Any, top: int, pitch: int, plan: Any, space: Any, pixe
             store(block, to, load8(block, to) + load8(grid, source))
             store(block, to + 8, load8(block, to + 8) - load8(grid, source + pitch))
     pairs_of(block, 0, half, plan.row_circle)
-    found = transform(block, 0, work, plan.rows, False)
+    found = transform(block, np.int64(0), work, plan.rows, False)
     width, lanes = plan.right - plan.left, min(8, plan.bottom - top)
     to = place + (top - plan.top) * width - plan.left
     split = min(max(middle, plan.left), plan.right)

@@ -56,7 +56,7 @@ def spectra_of(values: Any, base: int, step: int, plan: Any, space: Any, spectra
             rows[8 * column + lane] = values[base + lane * step + column]
     for column in range(columns, half):
         store(rows, 8 * column, nothing)
-    found = transform(rows, 0, work, plan.views, True)
+    found = transform(rows, np.int64(0), work, plan.views, True)
     start, end = load8(rows, 0), load8(rows, 8 * (columns - 1))
     go_on, edges, circle = len(plan.edges) > 0, plan.edges, plan.view_circle
     for k in range(half // 2 + 1):

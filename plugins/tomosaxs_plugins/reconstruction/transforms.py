@@ -135,7 +135,8 @@ def transform(source: Any, source_at: int, work: Any, plan: Any, half: bool) -> 
     int
         Where in `work` the result begins.
     """
-    stride, left, turn, target = 1, plan.length, 0, 0
+    # typed: numba would compile the passes once more for literals that are no more after the first turn
+    stride, left, turn, target = np.int64(1), plan.length, np.int64(0), np.int64(0)
     for number in range(len(plan.factors)):
         factor = plan.factors[number]
         values, begin = source, source_at

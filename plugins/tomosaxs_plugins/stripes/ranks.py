@@ -177,7 +177,9 @@ def _medians_loop(values: Array, among: Index, out: Array) -> None:
         for low in range(0, angles, _LANES):
             lanes = min(_LANES, angles - low)
             for each in range(start):
-                pool[each, :lanes] = values[window[each], low : low + lanes]
+                row = window[each]
+                for lane in range(lanes):  # for a copy of slices numba compiles the text of an error too, for seconds
+                    pool[each, lane] = values[row, low + lane]
             held, following = start, start
             while held > 1:
                 for each in range(1, held):  # the smallest to the front
@@ -191,15 +193,19 @@ def _medians_loop(values: Array, among: Index, out: Array) -> None:
                         pool[held - 1, lane] = max(one, other)
                         pool[each, lane] = min(one, other)
                 if following < size:
-                    pool[0, :lanes] = values[window[following], low : low + lanes]
+                    row = window[following]
+                    for lane in range(lanes):
+                        pool[0, lane] = values[row, low + lane]
                     following += 1
                     held -= 1
                 elif held == 2:
                     break
                 else:
-                    pool[0, :lanes] = pool[held - 2, :lanes]
+                    for lane in range(lanes):
+                        pool[0, lane] = pool[held - 2, lane]
                     held -= 2
-            out[number, low : low + lanes] = pool[0, :lanes]
+            for lane in range(lanes):
+                out[number, low + lane] = pool[0, lane]
 
 
 _medians = compiled(_medians_loop, nogil=True)

@@ -141,7 +141,8 @@ def _cut_cell(
             left_over = clip(rest[0], rest[1], corners, a * height, b * width, c, other[0], other[1])
         else:
             count, left_over = corners, 0
-            kept[:] = rest
+            for k in range(corners):
+                kept[0, k], kept[1, k] = rest[0, k], rest[1, k]
         if count > 2:
             for k in range(number + 1):
                 corners_below = clip(kept[0], kept[1], count, along, across, first_bin + k - mean, strip[0], strip[1])
@@ -149,8 +150,9 @@ def _cut_cell(
                     below[piece, k] += area(strip[0], strip[1], corners_below) * whole
         if left_over < 3:
             return
-        rest[:] = other
         corners = left_over
+        for k in range(corners):
+            rest[0, k], rest[1, k] = other[0, k], other[1, k]
         sector, turns = _following(sector, turns, bins, turn)
         piece = piece + 1 if piece + 1 < labels.size else 0  # where the pixel holds the beam, sectors go round
         if labels[piece] != sector:
@@ -202,7 +204,9 @@ def _grown(table: Any, size: int) -> Any:
     if size <= table.shape[1]:
         return table
     larger = np.empty((table.shape[0], max(size, 2 * table.shape[1])), dtype=table.dtype)
-    larger[:, : table.shape[1]] = table
+    for row in range(table.shape[0]):
+        for column in range(table.shape[1]):
+            larger[row, column] = table[row, column]
     return larger
 
 
@@ -212,7 +216,8 @@ def _grown_line(line: Any, size: int) -> Any:
     if size <= line.size:
         return line
     larger = np.empty(max(size, 2 * line.size), dtype=line.dtype)
-    larger[: line.size] = line
+    for k in range(line.size):
+        larger[k] = line[k]
     return larger
 
 
