@@ -145,9 +145,9 @@ def _from_paths(axis: Axis, table: BeamPathTable, file: Path) -> Places:
     stated = _stated(file)
     if stated is not None:
         identifier, number, x, z = stated
-        place = np.array([numbers.index(each) if each in numbers else -1 for each in number.tolist()], dtype=np.intp)
-        kept = place >= 0
-        return Places(place[kept], identifier[kept], x[kept], z[kept], step)
+        at = np.array([numbers.index(each) if each in numbers else -1 for each in number.tolist()], dtype=np.intp)
+        kept = at >= 0
+        return Places(at[kept], identifier[kept], x[kept], z[kept], step)
     if beam is None:
         raise InputError(f"{file} has no x_mm, the positions of the beam: where fibres lie does not follow from it")
     parts = []
