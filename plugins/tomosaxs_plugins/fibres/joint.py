@@ -96,10 +96,10 @@ def fitted(fit: Fit, paths: BeamPaths) -> Solution:
         if not count:
             break
         again = solve(fit, parameters)
-        counted = {"iterations": solution.iterations + again.iterations}
         if again.cost > solution.cost:
             break
-        solution = replace(again, products=solution.products + again.products, **counted)
+        iterations, products = solution.iterations + again.iterations, solution.products + again.products
+        solution = replace(again, iterations=iterations, products=products)
     return solution
 
 

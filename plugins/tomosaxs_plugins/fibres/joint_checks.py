@@ -22,7 +22,7 @@ def reduced_chi_squared(fit: Fit, solution: Solution) -> tuple[Floats, Floats]:
     fitted = solution.residual**2 * solution.precision * counted
     streaks = _plain(solution.state.streaks)
     above = streaks.backward(fitted)[:, 0]
-    used = streaks.backward(counted)[:, 0]
+    used = streaks.backward(counted.astype(np.float64))[:, 0]
     return np.divide(above, used, out=np.full(len(above), np.nan), where=used > 0), used
 
 
@@ -31,7 +31,7 @@ def chance_of(used: Floats) -> Floats:
 
     It is not taken to be below 0.2: bins are never described to better than that.
     """
-    return np.maximum(0.2, 5 * np.sqrt(2 / np.maximum(used, 1.0)))
+    return np.asarray(np.maximum(0.2, 5 * np.sqrt(2 / np.maximum(used, 1.0))))
 
 
 def _plain(streaks: Streaks) -> Streaks:
@@ -65,7 +65,7 @@ def leave_one_angle_out(fit: Fit, solution: Solution, path_rotation: NDArray[np.
     of_sights *= (scale[:, :, None] * scale[:, None, :])[sights.fibre]
     pull = state.streaks.backward_of_sights(solution.residual * solution.precision) * scale[sights.fibre]
     whole = solution.blocks + np.diag(np.concatenate([[1e-6], fit.prior[1:]]))
-    covariance = np.linalg.inv(whole)
+    covariance = np.asarray(np.linalg.inv(whole), np.float64)
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     changes = np.zeros((sights.n_fibres, len(fit.rotation_deg)))
     steps = np.zeros_like(changes)
@@ -73,7 +73,7 @@ def leave_one_angle_out(fit: Fit, solution: Solution, path_rotation: NDArray[np.
         chosen = sights.rotation == rotation
         own, right = np.zeros((sights.n_fibres, terms, terms)), np.zeros((sights.n_fibres, terms))
         own[sights.fibre[chosen]], right[sights.fibre[chosen]] = of_sights[chosen], pull[chosen]
-        step = -np.linalg.solve(whole - own, right[:, :, None])[:, :, 0]
+        step = np.asarray(-np.linalg.solve(whole - own, right[:, :, None])[:, :, 0], np.float64)
         steps[:, rotation] = step[:, 1] / sd[:, 1]
         changes[:, rotation] = _against_expected(step, own, covariance)
     return changes, steps

@@ -62,15 +62,12 @@ class Fit:
             library.usable & np.isfinite(library.values) & np.isfinite(library.sigma) & (library.sigma > 0)
         )
         self.data = np.where(self.usable, library.values, 0.0)
-        self.sights: Sights = sights_of(paths, self.usable.any(axis=(1, 2)))
+        self.sights: Sights = sights_of(paths, np.asarray(np.any(self.usable, axis=(1, 2))))
         self.bins = bins
         self.gain = gain_of(library, self.usable, options.weights == "robust")
         self.given = np.divide(1.0, library.sigma**2, out=np.zeros_like(self.data), where=self.usable)
-        none = np.empty((0, len(bins.q)))
-        basis = {"none": lambda: none, "constant": lambda: exponential_family(bins.q, 1)}.get(
-            options.background, lambda: exponential_family(bins.q, options.background_terms)
-        )()
-        self.background = Background(basis)
+        functions = {"none": 0, "constant": 1, "exponential": options.background_terms}[options.background]
+        self.background = Background(exponential_family(bins.q, max(functions, 1))[:functions])
         self.terms = 7 if options.refine_angles else 5
         self.start = np.stack(
             [
@@ -134,7 +131,7 @@ class Fit:
         new = old.copy()
         new[:, HEIGHT] = np.maximum(old[:, HEIGHT] + step[:, HEIGHT] * self.scale(old)[:, 0], 0.1 * old[:, HEIGHT])
         new[:, Q0 : self.terms] += step[:, Q0:]
-        return np.clip(new, *self.limits)
+        return np.asarray(np.clip(new, self.limits[0], self.limits[1]))
 
 
 def conjugate_gradients(

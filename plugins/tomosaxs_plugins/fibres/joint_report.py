@@ -46,7 +46,7 @@ def outcome_of(
         getattr(sd, name)[unseen] = np.nan
     height = np.where(unseen, np.nan, parameters[:, HEIGHT])
     path = np.repeat(np.arange(len(paths.path_rotation)), np.diff(paths.offsets))
-    seen = (paths.weight > 0) & fit.usable.any(axis=(1, 2))[path]
+    seen = (paths.weight > 0) & np.asarray(np.any(fit.usable, axis=(1, 2)))[path]
     n_paths = np.bincount(paths.fibre[seen], minlength=len(leader)).astype(np.int64)
     counts = {"fibres": len(leader), "solved": int((flags == 0).sum()), "products": solution.products}
     counts["groups"] = len(np.unique(leader[flags == 3]))

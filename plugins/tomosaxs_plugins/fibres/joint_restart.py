@@ -7,7 +7,6 @@ better is kept, and then all fibres are solved again.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +15,14 @@ from tomosaxs_plugins.fibres.joint_background import Background
 from tomosaxs_plugins.fibres.joint_checks import chance_of, leave_one_angle_out, reduced_chi_squared
 from tomosaxs_plugins.fibres.joint_fit import Fit
 from tomosaxs_plugins.fibres.joint_sights import Integers, Sights, Workers
-from tomosaxs_plugins.fibres.joint_solver import Solution, solve
+from tomosaxs_plugins.fibres.joint_solver import Solution, solve, solve_in_stages
 from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0, WA
 from tomosaxs_plugins.fibres.problem import Floats
 
 BETTER = 6.0
 """Decrease of chi squared for which a fibre is moved."""
 MOST_FIBRES = 48
-"""Fibres tried in one round, and not more than an eighth of all."""
+"""Fibres tried in one round, and not more than a quarter of all."""
 
 
 def suspects(fit: Fit, solution: Solution, path_rotation: Integers) -> Integers:
@@ -33,22 +32,22 @@ def suspects(fit: Fit, solution: Solution, path_rotation: Integers) -> Integers:
     """
     changes, _ = leave_one_angle_out(fit, solution, path_rotation)
     terms = fit.terms
-    strange = changes.max(axis=1, initial=0.0) / (terms + 3 * np.sqrt(2 * terms))
+    strange = changes.max(axis=1, initial=0.0) / (terms + 2 * np.sqrt(2 * terms))
     off = np.abs(solution.state.parameters - fit.start)[:, Q0 + 1 : terms] * np.sqrt(fit.prior[Q0 + 1 :])
     strange = np.maximum(strange, off.max(axis=1) / 2.5)
     chi_squared, used = reduced_chi_squared(fit, solution)
     known = np.isfinite(chi_squared)
     middle = float(np.median(chi_squared[known])) if known.any() else 0.0
-    strange = np.maximum(strange, (np.where(known, chi_squared, middle) - middle) / chance_of(used))
+    strange = np.maximum(strange, (np.where(known, chi_squared, middle) - middle) / (0.5 * chance_of(used)))
     height = solution.state.parameters[:, HEIGHT]
     strange = np.where(height < 0.4 * np.median(height), np.maximum(strange, 1.5), strange)
     seen = np.diagonal(solution.blocks, axis1=1, axis2=2)[:, HEIGHT] > 0
     order = np.argsort(-strange, kind="stable")
-    most = min(MOST_FIBRES, max(4, len(strange) // 8))
-    return order[(strange[order] > 1.0) & seen[order]][:most]
+    most = min(MOST_FIBRES, max(8, len(strange) // 4))
+    return np.asarray(order[(strange[order] > 1.0) & seen[order]][:most])
 
 
-def partners(fit: Fit, solution: Solution, fibre: int, most: int = 2) -> Integers:
+def partners(fit: Fit, solution: Solution, fibre: int, most: int = 3) -> Integers:
     """Return a fibre and those whose streaks cover most of its own, in the weights of the fit; ascending."""
     unit = np.zeros((fit.sights.n_fibres, 1))
     unit[fibre] = 1.0
@@ -73,6 +72,15 @@ def moved(fit: Fit, solution: Solution, chosen: Integers) -> tuple[Floats, int]:
         Fibres to try.
     """
     parameters, count = solution.state.parameters.copy(), 0
+    together = np.unique(np.concatenate([partners(fit, solution, int(fibre), 2) for fibre in chosen]))
+    part = subset(fit, solution, together)
+    fresh = fit.start[together].copy()
+    fresh[:, HEIGHT] = np.median(parameters[:, HEIGHT])
+    here = solve(part, parameters[together], 6, 0.3)
+    there = solve_in_stages(part, np.clip(fresh, *fit.limits), 20)
+    if there.cost < here.cost - BETTER:
+        parameters[together] = there.state.parameters
+        return parameters, len(together)
     current = replace(solution, state=replace(solution.state, parameters=parameters))
     for fibre in chosen:
         members = partners(fit, solution, int(fibre))
@@ -143,8 +151,8 @@ def subset(fit: Fit, solution: Solution, members: Integers) -> Part:
     order = np.lexsort((own, path))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(path, minlength=len(paths)))]).astype(np.int64)
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    part = copy.copy(fit)
-    part.__class__ = Part
+    part = Part.__new__(Part)
+    part.__dict__.update(fit.__dict__)
     part.sights = Sights(
         len(members), np.searchsorted(members, sights.fibre[mine]), sights.rotation[mine], first,
         path.astype(np.int64), weight, offsets, own[order].astype(np.int64), weight[order],

@@ -57,7 +57,7 @@ class Solution:
 def inverse_blocks(blocks: Floats, extra: Floats) -> Floats:
     """Return inverses of the blocks of single fibres with `extra` (n_fibres, n_terms) on their diagonals."""
     identity = np.eye(blocks.shape[1])
-    return np.linalg.inv(blocks + extra[:, :, None] * identity)
+    return np.asarray(np.linalg.inv(blocks + extra[:, :, None] * identity), np.float64)
 
 
 def first_heights(fit: Fit, rounds: int = 3) -> Floats:
@@ -88,25 +88,25 @@ def first_heights(fit: Fit, rounds: int = 3) -> Floats:
         total = state.streaks.forward(parameters[:, :1])
         _, coefficients = fit.residual(total, precision)
         expected = total + fit.background.curve(coefficients)
-    return parameters
+    return np.asarray(parameters)
 
 
-def solve_in_stages(fit: Fit, parameters: Floats) -> Solution:
+def solve_in_stages(fit: Fit, parameters: Floats, most: int | None = None) -> Solution:
     """Iterate from `parameters` with shapes held near the start first, then as free as they are.
 
     Far from the solution streaks would change their shapes and directions to stand for their neighbours, and stay so.
     """
     free = fit.prior
     iterations, products = 0, 0
-    for spread, most, enough in STAGES:
+    for spread, rounds, enough in STAGES:
         held = np.array([np.inf, spread[0] * float(np.median(fit.start[:, Q0])), *spread[1:]]) ** -2.0
         fit.prior = free.copy()
         fit.prior[: len(held)] = np.maximum(free[: len(held)], held)
-        stage = solve(fit, parameters, most, enough)
+        stage = solve(fit, parameters, rounds, enough)
         parameters = stage.state.parameters
         iterations, products = iterations + stage.iterations, products + stage.products
     fit.prior = free
-    last = solve(fit, parameters)
+    last = solve(fit, parameters, most)
     return replace(last, iterations=iterations + last.iterations, products=products + last.products)
 
 

@@ -169,6 +169,9 @@ def _sequential(library: Library, paths: BeamPaths, bins: Bins, start: FibreTabl
     from tomosaxs_plugins.fibres.amplitudes import AmplitudeOptions, estimate_amplitudes
     from tomosaxs_plugins.fibres.sequential import solve_sequential
 
-    shape = {name: float(getattr(start, name)[0]) for name in ("q0", "wa", "wmu", "delta")}
-    first = estimate_amplitudes(library, paths, bins, AmplitudeOptions(**shape, background=background))
+    options = AmplitudeOptions(
+        q0=float(start.q0[0]), wa=float(start.wa[0]), wmu=float(start.wmu[0]), delta=float(start.delta[0]),
+        background=background,
+    )  # fmt: skip
+    first = estimate_amplitudes(library, paths, bins, options)
     return solve_sequential(library, paths, bins, replace(start, amplitude=first.values.amplitude))
