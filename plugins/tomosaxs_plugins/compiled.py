@@ -17,7 +17,10 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COMPILING = "tomosaxs.compiling"
 """Name of the logger that is told of every compilation."""
@@ -45,6 +48,13 @@ def compiled(function: Function, **options: Any) -> Function:
         set, says where the machine code is kept.
     """
     return cast(Function, _Compiled(function, options))
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view: given such arrays alone, a loop that only reads them is compiled once, not twice."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class _Compiled:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.compiled import compiled, read_only
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
 Array = NDArray[np.float32]
@@ -53,7 +53,7 @@ def resample(
     -------
     (n, rows, columns) float32 array
     """
-    stack = np.ascontiguousarray(frames, dtype=np.float32)
+    stack = read_only(np.ascontiguousarray(frames, dtype=np.float32))
     count, rows, columns = stack.shape
     out = np.empty_like(stack)
     workers = thread_count(threads)

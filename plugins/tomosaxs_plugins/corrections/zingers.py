@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.compiled import compiled, read_only
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
 Array = NDArray[np.float32]
@@ -79,7 +79,7 @@ def replace_zingers(
     """
     if not 1 <= size <= 12:
         raise ValueError(f"an outlier has 1 to 12 pixels, not {size}")
-    stack = np.ascontiguousarray(images)
+    stack = read_only(np.ascontiguousarray(images))
     count, rows, columns = stack.shape
     black = np.zeros((1, 1, columns), np.float32) if dark is None else np.ascontiguousarray(dark, dtype=np.float32)
     full = np.ones((1, 1, columns), np.float32) if span is None else np.array(span, dtype=np.float32, order="C")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.compiled import compiled, read_only
 from tomosaxs_plugins.corrections.zingers import Array, Outliers
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
@@ -53,7 +53,7 @@ def replace_zingers_in_time(
     """
     if window not in FRAMES:
         raise ValueError(f"the median is taken of 3 or 5 frames, not {window}")
-    stack = np.ascontiguousarray(frames)
+    stack = read_only(np.ascontiguousarray(frames))
     rows, columns = stack.shape[1:]
     limits = np.ascontiguousarray(np.broadcast_to(np.asarray(limit, dtype=np.float32), (rows, columns)))
     out = np.empty(stack.shape, np.float32)

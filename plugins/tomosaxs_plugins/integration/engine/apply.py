@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tomosaxs_plugins.compiled import read_only
 from tomosaxs_plugins.integration.engine.errors import ErrorModel, error_model
 from tomosaxs_plugins.integration.engine.lookup import Lookup
 from tomosaxs_plugins.integration.engine.vector import LANES, add_scaled, compiled, load_pixels
@@ -173,7 +174,7 @@ def _checked(uncertainties: NDArray[Any] | None, block: NDArray[Any]) -> NDArray
 
 
 def _prepared(frames: NDArray[Any], pixels: int) -> NDArray[Any]:
-    """Return the frames contiguous, in the machine's byte order and in a type the loops know."""
+    """Return the frames contiguous, read-only, in the machine's byte order and in a type the loops know."""
     if frames.ndim != 3 or frames[0:1].size not in (0, pixels):
         raise ValueError(f"frames of shape {frames.shape} do not fit tables of {pixels} pixels a frame")
     kind = frames.dtype
@@ -183,7 +184,7 @@ def _prepared(frames: NDArray[Any], pixels: int) -> NDArray[Any]:
         kind = np.dtype(np.float32 if kind.itemsize < 4 else np.float64)
     elif kind.kind not in "iuf":
         raise ValueError(f"frames of type {kind} cannot be integrated")
-    return np.ascontiguousarray(frames, dtype=kind.newbyteorder("="))
+    return read_only(np.ascontiguousarray(frames, dtype=kind.newbyteorder("=")))
 
 
 def _aligned(size: int) -> NDArray[np.float64]:
@@ -299,7 +300,7 @@ def _accumulate(
                 if keep[group] >> pixel & 1:
                     entry = group * LANES + pixel
                     _lose(
-                        flat, starts, low, high, at + pixel, first[entry], weights,
+                        flat, starts, low, high, at + pixel, np.int64(first[entry]), weights,
                         entry * width, entry * width + width, norm, dark, dark_variance, with_variance,
                         signal, variance, loss, lost,
                     )  # fmt: skip

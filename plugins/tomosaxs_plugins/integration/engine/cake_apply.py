@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tomosaxs_plugins.compiled import read_only
 from tomosaxs_plugins.integration.engine.apply import (
     _add_grouped,
     _add_pixel,
@@ -99,7 +100,7 @@ def make_cakes(
     limits = block.dtype.type(low), block.dtype.type(high)
     flat = block.reshape(-1)
     if pixels < LANES:  # eight pixels are loaded together
-        flat = np.concatenate([flat, np.zeros(LANES, dtype=flat.dtype)])
+        flat = read_only(np.concatenate([flat, np.zeros(LANES, dtype=flat.dtype)]))
     tables: tuple[Any, ...] = (
         lookup.groups, lookup.keep, lookup.first, lookup.weights, lookup.width, lookup.more, lookup.more_slot,
         lookup.more_first, lookup.more_starts, lookup.more_weights, lookup.pixel_norm, lookup.dark,
@@ -182,7 +183,7 @@ def _accumulate(
                 if keep[group] >> pixel & 1:
                     entry = group * LANES + pixel
                     _lose(
-                        flat, starts, low, high, at + pixel, first[entry], weights,
+                        flat, starts, low, high, at + pixel, np.int64(first[entry]), weights,
                         entry * width, entry * width + width, norm, dark, dark_variance, with_variance,
                         signal, variance, loss, lost,
                     )  # fmt: skip
@@ -240,7 +241,7 @@ def _spread(
             if keep[group] >> slot & 1:
                 entry = group * LANES + slot
                 _add_spread(
-                    flat, starts, low, high, at + slot, slot, first[entry], weights, entry * width,
+                    flat, starts, low, high, at + slot, slot, np.int64(first[entry]), weights, entry * width,
                     entry * width + width, norm, dark, means, variance, buffer, bad,
                 )  # fmt: skip
         for run in range(more[group], more[group + 1]):
