@@ -159,7 +159,11 @@ def _packed(
         tries = 4000
         away, turn = (bore - radius) * np.sqrt(rng.uniform(size=tries)), rng.uniform(0, 2 * np.pi, tries)
         height = (rows / 2 + radius) * rng.uniform(-1, 1, tries)
-        for spot in np.column_stack([away * np.cos(turn), away * np.sin(turn), height]):
+        spots = np.column_stack([away * np.cos(turn), away * np.sin(turn), height])
+        free = np.ones(tries, dtype=bool)  # of the balls so far, seen for all spots at once
+        for ball in balls:
+            free &= np.square(spots - ball[:3]) @ np.ones(3) > (ball[3] + radius - 1e-6) ** 2
+        for spot in spots[free]:
             gaps = np.sqrt(np.square(balls[:, :3] - spot).sum(axis=1)) - balls[:, 3]
             room = min(gaps.min(initial=np.inf), bore - np.hypot(spot[0], spot[1]))
             if room > radius:
