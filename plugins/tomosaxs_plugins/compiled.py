@@ -52,7 +52,7 @@ def compiled(function: Function, **options: Any) -> Function:
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only view: given such arrays alone, a loop that only reads them is compiled once, not twice."""
-    view = array.view()
+    view: NDArray[Any] = array.view()
     view.flags.writeable = False
     return view
 

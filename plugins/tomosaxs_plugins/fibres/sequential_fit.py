@@ -146,7 +146,7 @@ def _eliminated(left: Floats, weight: Floats, basis: Floats) -> Floats:
 
 def smoothed(rows: Floats) -> Floats:
     """Return rows (n_rows, n_q) through a Savitzky-Golay filter of three points and first order."""
-    out = rows.copy()
+    out: Floats = rows.copy()
     out[:, 1:-1] = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 3
     out[:, 0] = (5 * rows[:, 0] + 2 * rows[:, 1] - rows[:, 2]) / 6
     out[:, -1] = (5 * rows[:, -1] + 2 * rows[:, -2] - rows[:, -3]) / 6

@@ -158,4 +158,4 @@ def transform(source: Any, source_at: int, work: Any, plan: Any, half: bool) -> 
         turn += 2 * (factor - 1) * legs
         left = legs
         stride *= factor
-    return target
+    return int(target)
