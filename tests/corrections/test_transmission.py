@@ -222,3 +222,16 @@ def test_the_number_of_raised_values_is_told_with_nan_among_them() -> None:
     signal = np.array([[0.5, 1e-5], [np.nan, -1.0], [1.0, 2.0]], dtype=np.float32)
     _, raised = minus_logarithm(signal, 1e-4)
     assert raised.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 101, 256])
+def test_the_median_of_a_row(size: int):
+    pytest.importorskip("numba", reason="numba is not installed")
+    from tomosaxs_plugins.corrections.rows import _median
+
+    rng = np.random.default_rng(size)
+    for values in (rng.random(size), rng.integers(0, 4, size), np.arange(size), np.zeros(size)):
+        row = values.astype(np.float32)
+        before = row.copy()
+        assert _median(row) == np.median(row)
+        assert np.array_equal(row, before)
