@@ -12,11 +12,12 @@ original makes one per candidate), and a candidate may lie anywhere between the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from tomosaxs_plugins.centring.opposite import angular_step
 from tomosaxs_plugins.centring.spectrum import (
@@ -27,6 +28,7 @@ from tomosaxs_plugins.centring.spectrum import (
     signal_weight,
 )
 from tomosaxs_plugins.reconstruction.parallel import thread_count
+from tomosaxs_plugins.volume.parts import for_each
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -123,11 +125,10 @@ def wedge_spectrum(frames: Floats) -> tuple[Complexes, Floats, Floats]:
     radius = n / 2.0
     used = max(4, int(np.searchsorted(omega, (count - WEDGE_MARGIN) / radius)))
     taper = _edge_taper(n)
-    workers = thread_count()
-    transformed = fft.rfft(frames * taper, size, workers=workers)
+    transformed = _transformed(frames * taper, lambda part: np.fft.rfft(part, size), 0)
     power = (np.abs(transformed) ** 2).mean(axis=0)
     weight = (high_pass(omega, n) ** 2 * signal_weight(power))[:used]
-    along = fft.fft(transformed[:, :used], 2 * count, axis=0, workers=workers)
+    along = _transformed(transformed[:, :used], lambda part: np.fft.fft(part, 2 * count, axis=0), 1)
     k = np.arange(1, count)
     sign = np.where(k % 2 == 0, -2.0, 2.0)[:, None]
     inside = k[:, None] > radius * omega[:used] + WEDGE_MARGIN
@@ -136,6 +137,12 @@ def wedge_spectrum(frames: Floats) -> tuple[Complexes, Floats, Floats]:
     products *= along[:count:-1]
     spectrum: Complexes = np.einsum("kw,kw->w", products, sign * kept)
     return spectrum, kept, omega[:used]
+
+
+def _transformed(values: NDArray[Any], transform: Callable[[NDArray[Any]], Complexes], lines: int) -> Complexes:
+    """Return the transform of all lines, which lie side by side along dimension `lines`; several threads share them."""
+    parts = np.array_split(values, thread_count(), axis=lines)
+    return np.concatenate(for_each(transform, parts), axis=lines)
 
 
 def _noise_scatter(weights: Floats, frames: Floats, noise: float) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs import Axis, Dataset, InputError, Output, Quantity
-from tomosaxs import units as unit_conversion
+from tomosaxs import Axis, Dataset, InputError, Output, Quantity, convert
 from tomosaxs_plugins.fibres.beam_paths import BeamPathTable
 from tomosaxs_plugins.fibres.columns import COLUMNS
 from tomosaxs_plugins.fibres.outcome import Outcome
@@ -25,12 +24,12 @@ def bins_of(dataset: Dataset, smearing: float = 0.0) -> Bins:
     q, q_width = _even(dataset, "q", "nm^-1", "q_bin_width")
     wavelength = dataset.quantity("wavelength")
     if wavelength is not None:
-        length = unit_conversion.convert(wavelength.value, wavelength.units, "nm")
+        length = convert(wavelength.value, wavelength.units, "nm")
     else:
         energy = dataset.quantity("energy")
         if energy is None:
             raise InputError("the wavelength of the data is not known: the curvature of the Ewald sphere needs it")
-        length = 1.239841984 / unit_conversion.convert(energy.value, energy.units, "keV")
+        length = 1.239841984 / convert(energy.value, energy.units, "keV")
     return Bins(chi, chi_width, q, q_width, length, smearing=smearing)
 
 
@@ -41,7 +40,7 @@ def _even(dataset: Dataset, name: str, units: str, width: str) -> tuple[Floats, 
     values = np.asarray(axis.values, dtype=np.float64)
     stored = dataset.metadata.get(width)
     if isinstance(stored, Quantity):
-        step = unit_conversion.convert(stored.value, stored.units, units)
+        step = convert(stored.value, stored.units, units)
     elif len(values) > 1:
         step = float(values[-1] - values[0]) / (len(values) - 1)
     else:
