@@ -8,12 +8,15 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+import tomosaxs
 from tomosaxs.shipped import shipped_lists
+from tomosaxs_plugins.fibres.sequential_options import SequentialOptions
 
 pytest.importorskip("numba", reason="fibre reconstruction needs numba")
 MPIRUN = shutil.which("mpirun", path=str(Path(sys.executable).parent)) or shutil.which("mpirun")
@@ -99,3 +102,27 @@ def test_the_report_shows_maps_truth_and_fits(done: Path) -> None:
     page = (done / "report.html").read_text()
     for words in ("fibres solved", "Against the truth", "worst: fibre", "median: fibre", "strain of the D-period"):
         assert words in page
+
+
+def test_the_sequential_method_is_told_weights_and_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tomosaxs_plugins.fibres import sequential
+
+    told: list[SequentialOptions] = []
+    solve = sequential.solve_sequential
+
+    def heard(*given: Any, **named: Any) -> Any:
+        told.append(given[4])
+        return solve(*given, **named)
+
+    monkeypatch.setattr(sequential, "solve_sequential", heard)
+    choices = ("method=sequential", "weights=given", "detection=6")
+    steps = [f"reconstruct_fibres.{choice}" for choice in choices]
+    result = tomosaxs.run(LIST, settings=[*SMALL, "input.saxs.slices=1", *steps], output=tmp_path / "out")
+    assert [(each.weights, each.detection) for each in told] == [("given", 6.0)]
+    assert "fibres solved" in result.path.with_name("report.html").read_text()
+
+
+def test_robust_weights_of_the_sequential_method_are_refused() -> None:
+    steps = ["reconstruct_fibres.method=sequential", "reconstruct_fibres.weights=robust"]
+    with pytest.raises(tomosaxs.TomosaxsError, match="no robust weights"):
+        tomosaxs.plan(LIST, settings=[*SMALL, *steps])

@@ -23,6 +23,15 @@ from tomosaxs_plugins.fibres.fibre_slices import (
 from tomosaxs_plugins.fibres.outcome import Outcome
 from tomosaxs_plugins.fibres.patterns import FibreRows, FibreSlices
 from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Library
+from tomosaxs_plugins.fibres.sequential_options import SequentialOptions
+from tomosaxs_plugins.fibres.sequential_parameters import (
+    Detection,
+    NeighbourFactor,
+    Rules,
+    Scale,
+    WindowWidth,
+    options_of,
+)
 
 Q0 = 6 * np.pi / 66.8
 _LIT = 0.35  # share of bins that a streak lights, of sights and azimuths: what is kept of it in memory
@@ -48,6 +57,10 @@ def _check(dataset: Dataset, **parameters: Any) -> None:
             "method sequential takes azimuths as they are; these were taken together half a turn apart: "
             "leave out `fold` of azimuthal_library, or take method: joint",
             parameter="method",
+        )
+    if parameters["method"] == "sequential" and parameters["weights"] == "robust":
+        raise InputError(
+            "method sequential has no robust weights: take poisson or given, or method: joint", parameter="weights"
         )
 
 
@@ -109,6 +122,11 @@ def reconstruct_fibres(
         float, Param("iterations end when no fibre moves by more of its uncertainty", gt=0, le=1)
     ] = 0.01,
     leave_one_out: Annotated[bool, Param("look at what leaving out each angle would change")] = True,
+    rules: Rules = "mended",
+    scale: Scale = None,
+    window: WindowWidth = 10.0,
+    detection: Detection = 5.0,
+    neighbour_factor: NeighbourFactor = 10.0,
 ) -> FibreRows:
     """Reconstruct all fibres of a slice: D-period, widths and shape of the streak, amplitude, and their uncertainties.
 
@@ -116,7 +134,8 @@ def reconstruct_fibres(
     the background of every path: least squares with weights from the fitted expectation. Uncertainties are those of
     the inverse normal matrix of all of it. Fibres that the data cannot tell apart are fitted as one object and share
     a group. ``sequential`` is the published strategy: fibres are fitted one after the other where they happen to
-    dominate; directions are held, and `max_iterations`, `tolerance` and `angle_uncertainty` play no part.
+    dominate, by the `rules` mended here or as published; directions are held, and `max_iterations`, `tolerance` and
+    `angle_uncertainty` play no part.
 
     A row for every fibre, with a flag where it is not to be trusted: seen by no path; not determined; one of a group;
     badly described; a parameter at its bound; no usable data; not converged; inconsistent when one angle is left out.
@@ -150,9 +169,15 @@ def reconstruct_fibres(
                 folded=is_folded(scan.dataset),
             )  # fmt: skip
         else:
-            outcome = _sequential(library, found.paths, bins, start, background)
+            chosen = options_of(
+                rules, scale, window, detection, neighbour_factor, weights="given" if given == "given" else "poisson"
+            )
+            outcome = _sequential(library, found.paths, bins, start, background, chosen)
         for flag in np.unique(outcome.flags[outcome.flags > 0]):
             scan.note(f"fibres not solved, {FLAGS[int(flag)]}: {{count}}", own * int((outcome.flags == flag).sum()))
+        for text, times in outcome.counts.items():
+            if text.startswith("fibres rejected by ") and times:
+                scan.remark(f"{text}: {{count}}", own * times)
         scan.remark("fibres solved: {count}", own * int((outcome.flags == 0).sum()))
         out.append(padded_rows(rows_of_outcome(outcome, found.paths), count))
     return np.stack(out)
@@ -165,7 +190,9 @@ def _joint(library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, **
     return solve_joint(library, paths, bins, start, JointOptions(**options))
 
 
-def _sequential(library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, background: Any) -> Outcome:
+def _sequential(
+    library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, background: Any, chosen: SequentialOptions
+) -> Outcome:
     from tomosaxs_plugins.fibres.amplitudes import AmplitudeOptions, estimate_amplitudes
     from tomosaxs_plugins.fibres.sequential import solve_sequential
 
@@ -174,4 +201,4 @@ def _sequential(library: Library, paths: BeamPaths, bins: Bins, start: FibreTabl
         background=background,
     )  # fmt: skip
     first = estimate_amplitudes(library, paths, bins, options)
-    return solve_sequential(library, paths, bins, replace(start, amplitude=first.values.amplitude))
+    return solve_sequential(library, paths, bins, replace(start, amplitude=first.values.amplitude), chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 from tomosaxs import Param
-from tomosaxs_plugins.fibres.sequential_options import SequentialOptions
+from tomosaxs_plugins.fibres.sequential_options import SequentialOptions, Weights
 
 Rules: TypeAlias = Annotated[
     Literal["mended", "published"],
@@ -37,6 +37,7 @@ def options_of(
     detection: float = 5.0,
     neighbour_factor: float = 10.0,
     order: int = 3,
+    weights: Weights = "poisson",
 ) -> SequentialOptions:
     """Return the options that a user's parameters stand for.
 
@@ -54,8 +55,11 @@ def options_of(
         For the amplitudes of fibres solved before.
     order : int
         Order of the reflection.
+    weights : {'poisson', 'given'}
+        Of the mended rules; as published all bins count alike.
     """
     options = SequentialOptions(
-        window_deg=window, detection=detection, neighbour_factor=neighbour_factor, order=order, scale=scale
-    )
+        window_deg=window, detection=detection, neighbour_factor=neighbour_factor, order=order, scale=scale,
+        weights=weights,
+    )  # fmt: skip
     return options.published(scale) if rules == "published" else options
