@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.selection import select_middle
 
 
 def _nogil(function: Any) -> Any:
@@ -81,37 +82,17 @@ def transmission_of_rows(
 @_nogil
 def _median(values: Any) -> Any:
     """Return the median of float32 values, of an even number the mean of the two in the middle."""
-    # by selection (C. A. R. Hoare, doi:10.1145/366622.366647) here: to compile numba's partition takes 10 s
     count = len(values)
-    middle = count // 2
     parted = np.empty(count, np.float32)
     for number in range(count):
         parted[number] = values[number]
-    low, high = 0, count - 1
-    while low < high:
-        pivot = parted[(low + high) // 2]
-        up, down = low, high
-        while up <= down:
-            while parted[up] < pivot:
-                up += 1
-            while parted[down] > pivot:
-                down -= 1
-            if up <= down:
-                parted[up], parted[down] = parted[down], parted[up]
-                up += 1
-                down -= 1
-        if middle <= down:
-            high = down
-        elif middle >= up:
-            low = up
-        else:
-            break
+    middle = select_middle(parted, count)
     if count % 2:
-        return parted[middle]
+        return middle
     below = parted[0]
-    for number in range(middle):
+    for number in range(count // 2):
         below = max(below, parted[number])
-    return (below + parted[middle]) / np.float32(2.0)
+    return (below + middle) / np.float32(2.0)
 
 
 @_nogil

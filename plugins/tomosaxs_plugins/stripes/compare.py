@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.selection import select_middle
 from tomosaxs_plugins.stripes.mirror import Candidate
 
 Array = NDArray[np.float32]
@@ -35,33 +36,6 @@ def _group_loop(sinogram: Array, edges: NDArray[np.int64], out: Array) -> None:
         share = np.float32(1.0 / (edges[group + 1] - edges[group]))
         for column in range(len(line)):
             line[column] *= share
-
-
-def _select_loop(values: Array, count: int) -> float:
-    """Return the median; the values are put into another order."""
-    low, high, middle = 0, count - 1, count // 2
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high = j
-        elif middle >= i:
-            low = i
-        else:
-            break
-    return float(values[middle])
-
-
-_select = compiled(_select_loop, nogil=True)
 
 
 def _residual_loop(lines: Array, first: int, last: int, kind: int, out: Array) -> bool:
@@ -117,10 +91,10 @@ def _location_loop(values: Array, work: Array) -> tuple[float, float]:
     count = len(values)
     for k in range(count):
         work[k] = values[k]
-    middle = _select(work, count)
+    middle = float(select_middle(work, count))
     for k in range(count):
         work[k] = abs(values[k] - np.float32(middle))
-    scale = 1.4826 * _select(work, count)
+    scale = 1.4826 * float(select_middle(work, count))
     if scale <= 0:
         return middle, 0.0
     share = np.float32(1 / (4 * scale))
