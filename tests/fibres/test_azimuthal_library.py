@@ -271,3 +271,70 @@ def test_bins_that_a_mask_hides_in_part_are_left_out(fold: bool):
         assert np.abs(strict - clear[0])[kept].max() < 0.02 * clear.max()
         assert np.abs(loose - clear[0])[left_out].max() > 0.1 * clear.max()
     assert kept.mean() > 0.6
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_bins_that_the_edge_of_the_detector_cuts_are_left_out(fold: bool):
+    """Of a frame cut through a streak bins on the cut are left out; those that are left have the values of the whole.
+
+    What a cut frame knows is what the whole frame with the rest masked knows.
+    """
+    rows, columns = 100, 132  # the streak is at azimuth 20 and 56 pixels from the beam: at column 133
+    frame = 1e6 * streak(70.0, 90.0)[None]
+    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
+    mask[rows:] = True
+    mask[:, columns:] = True
+    masked = described(1, mask=Auxiliary(("detector_y", "detector_x"), ArrayReader(mask)))
+    axes = (Axis("x", 1), Axis("detector_y", rows), Axis("detector_x", columns))
+    cut = Dataset(axes, np.dtype(np.float32), "counts", "counts", {}, OWN)
+    given = {**COARSE, "azimuth_range": (0.0, 180.0), "fold": fold}
+
+    def values(dataset: Dataset, frames: np.ndarray, share: float) -> np.ndarray:
+        found = AzimuthalLibrary(**given, hidden=share)(frames.astype(np.float32), whole(dataset))
+        return np.asarray(found.values[0], float)
+
+    strict, loose = (values(cut, frame[:, :rows, :columns], share) for share in (0.02, 1.0))
+    assert np.array_equal(np.isfinite(strict), np.isfinite(values(masked, frame, 0.02)))
+    left_out = np.isfinite(loose) & np.isnan(strict)
+    assert left_out.sum() > 5
+    clear = integrated(frame, fold=fold)[0][0]
+    kept = np.isfinite(strict)
+    assert kept.mean() > 0.5
+    if not fold:
+        assert np.abs(strict - clear)[kept].max() < 0.02 * clear.max()
+        assert np.abs(loose - clear)[left_out].max() > 0.1 * clear.max()
+
+
+def test_shares_that_are_hidden_are_those_of_areas():
+    """Against areas by counting points of a fine grid on the detector's plane; with and without a tilt."""
+    from tomosaxs_plugins.fibres.hidden_bins import hidden_shares
+
+    filled, _ = SPEC.parameters.validate({"bins": 6, "azimuth_bins": 9, "error_model": "none"})
+    mask = np.random.default_rng(1).random((ROWS, COLUMNS)) < 0.02
+    mask[40:60, 100:130] = True
+    axes = (Axis("x", 1), Axis("detector_y", 90), Axis("detector_x", 130))
+    hidden_by = Auxiliary(("detector_y", "detector_x"), ArrayReader(mask[:90, :130]))
+    dataset = Dataset(axes, np.dtype(np.float32), "counts", "counts", {"mask": hidden_by}, OWN)
+    settings = AzimuthalLibrary(**filled).settings(dataset)
+    share, beyond = hidden_shares(settings)
+    fine = np.arange(-10, 170, 0.1) + 0.05
+    rows, columns = fine[:, None], fine[None, :]
+    q, chi = radial_coordinate(GEOMETRY, "q_nm^-1", rows, columns), GEOMETRY.chi(rows, columns)
+    outside = (rows < 0) | (rows >= 90) | (columns < 0) | (columns >= 130)
+    lost = outside | mask[:90, :130][np.clip(rows, 0, 89).astype(int), np.clip(columns, 0, 129).astype(int)]
+    bin_of = np.floor((q - 0.24) / 0.015).astype(int) + 6 * np.floor(chi / 20.0).astype(int)
+    here = (q >= 0.24) & (q < 0.33) & (chi >= 0)
+    area = np.bincount(bin_of[here], minlength=54)
+    for found, where in ((share, lost), (beyond, outside)):
+        wanted = np.bincount(bin_of[here], where[here], 54) / area
+        assert np.allclose(found.ravel(), wanted, atol=0.01)
+    assert 0.1 < beyond.mean() < share.mean() < 0.6
+
+
+def test_a_detector_that_ends_inside_the_range_is_told():
+    filled, _ = SPEC.parameters.validate({})
+    axes = (Axis("x", 1), Axis("detector_y", ROWS), Axis("detector_x", 120))
+    cut = Dataset(axes, np.dtype(np.float32), "counts", "counts", {}, OWN)
+    (text,) = [text for text in SPEC.look(cut, None, **filled) if "edge" in text]
+    assert "of 1296 bins" in text
+    assert not [text for text in SPEC.look(described(1), None, **filled) if "edge" in text]

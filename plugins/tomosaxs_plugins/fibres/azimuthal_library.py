@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -19,10 +19,8 @@ from tomosaxs import (
     Scan,
     Source,
     Uncertain,
-    backends,
     plugin,
 )
-from tomosaxs_plugins.integration.backends.cakes import CakeBackend
 from tomosaxs_plugins.integration.cake import Cake, Cakes
 from tomosaxs_plugins.integration.cake import _memory as _memory_of_cakes
 from tomosaxs_plugins.integration.cake import _shape as _shape_of_cakes
@@ -78,6 +76,18 @@ def _check(dataset: Dataset, **parameters: Any) -> dict[str, Any]:
 def _look(dataset: Dataset, source: Source | None, **parameters: Any) -> Iterator[str]:
     parameters.pop("background")  # a word here; to others the bands
     yield from look_at_frames(dataset, source, **parameters)
+    from tomosaxs_plugins.fibres.hidden_bins import hidden_shares
+
+    own = {each.name for each in fields(AzimuthalLibrary) if each.init}
+    errors = _counted(parameters["error_model"], dataset)
+    given = {name: value for name, value in parameters.items() if name in own and name != "error_model"}
+    _, beyond = hidden_shares(AzimuthalLibrary(**given, error_model=errors).settings(dataset))
+    cut, gone = int(((beyond > 0.0) & (beyond < 1.0)).sum()), int((beyond >= 1.0).sum())
+    if cut or gone:
+        yield (
+            f"the detector ends inside the range: of {beyond.size} bins {cut} lie in part beyond its edge, {gone} "
+            f"wholly; those with more than {parameters['hidden']:.3g} of their area hidden are left out (hidden)"
+        )
 
 
 def _memory(slices: int, dataset: Dataset, *, error_model: str = "auto", **parameters: Any) -> float:
@@ -106,8 +116,10 @@ class AzimuthalLibrary(Cake):
     A `cake` with what fibre reconstruction wants by default: 36 azimuths of 5 degrees over half a turn, 36 bins of q
     over 0.24 to 0.33 nm^-1 (the third order of collagen), and Poisson uncertainties, or those of the data where they
     carry some. A mask stays a mask: bins without a usable pixel are NaN, nothing is filled in. So are those of which
-    masked pixels take more than the share `hidden`: the mean of a narrow streak over what is left is not its mean over
-    the bin, and the solver would take the difference for something of the fibres.
+    more than the share `hidden` is masked or lies beyond the detector's edge: the mean of a narrow streak over what is
+    left is not its mean over the bin, and the solver would take the difference for something of the fibres. With
+    ``hidden: 1`` a bin is the mean over whatever is left of it, as integration has it elsewhere. A pixel that has no
+    usable value in one frame alone is left out of the mean there.
 
     Azimuths count counter-clockwise from the direction of increasing columns in a picture with row 0 at the top; a
     fibre that lies in the plane of the detector has its streak where it points. `fold` takes azimuths half a turn
@@ -139,7 +151,7 @@ class AzimuthalLibrary(Cake):
         Param("none, poisson, azimuthal, data, or variance as an expression of the counts I; auto: data or poisson"),
     ] = "auto"
     hidden: Annotated[
-        float, Param("share of a bin that masked pixels may take; of more, the bin is left out", ge=0, le=1)
+        float, Param("share of a bin that mask and detector's edge may take; of more, it is left out", ge=0, le=1)
     ] = 0.05
     background: Annotated[
         Literal["none", "side_bands", "exponential"], Param("what is subtracted; none leaves it to the solver")
@@ -204,8 +216,7 @@ class AzimuthalLibrary(Cake):
         if self.hidden < 1:
             from tomosaxs_plugins.fibres.hidden_bins import partly_hidden
 
-            backend: type[CakeBackend] = backends("cake")[choose_backend("cake", self.backend)].load()
-            self._partly = partly_hidden(backend, self.settings(dataset), self.hidden)
+            self._partly = partly_hidden(self.settings(dataset), self.hidden)
 
     def _intensity_of_one_count(self, dataset: Dataset) -> NDArray[np.float64] | None:
         """Return (azimuths, bins): variance over intensity of counts, found with two even frames; None if unknown."""
@@ -244,7 +255,7 @@ class AzimuthalLibrary(Cake):
         return cast(Cakes, Uncertain(np.asarray(values, np.float32), np.asarray(sigma, np.float32)))
 
     def _whole_bins(self, found: Any) -> Any:
-        """Return profiles with NaN in bins that a mask hides in part."""
+        """Return profiles with NaN in bins that are seen in part only."""
         if self._partly is None or not self._partly.any():
             return found
         several = found if isinstance(found, Uncertain) else (found,)
