@@ -16,6 +16,7 @@ import pytest
 
 import tomosaxs
 from tomosaxs.shipped import shipped_lists
+from tomosaxs_plugins.fibres.amplitudes import AmplitudeOptions
 from tomosaxs_plugins.fibres.sequential_options import SequentialOptions
 
 pytest.importorskip("numba", reason="fibre reconstruction needs numba")
@@ -105,20 +106,28 @@ def test_the_report_shows_maps_truth_and_fits(done: Path) -> None:
 
 
 def test_the_sequential_method_is_told_weights_and_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tomosaxs_plugins.fibres import sequential
+    from tomosaxs_plugins.fibres import amplitudes, sequential
 
     told: list[SequentialOptions] = []
-    solve = sequential.solve_sequential
+    first: list[AmplitudeOptions] = []
+    solve, estimate = sequential.solve_sequential, amplitudes.estimate_amplitudes
 
     def heard(*given: Any, **named: Any) -> Any:
         told.append(given[4])
         return solve(*given, **named)
 
+    def overheard(*given: Any, **named: Any) -> Any:
+        first.append(given[3])
+        return estimate(*given, **named)
+
     monkeypatch.setattr(sequential, "solve_sequential", heard)
-    choices = ("method=sequential", "weights=given", "detection=6")
+    monkeypatch.setattr(amplitudes, "estimate_amplitudes", overheard)
+    choices = ("method=sequential", "weights=given", "detection=6", "wa=0.0025", "background=constant")
     steps = [f"reconstruct_fibres.{choice}" for choice in choices]
     result = tomosaxs.run(LIST, settings=[*SMALL, "input.saxs.slices=1", *steps], output=tmp_path / "out")
     assert [(each.weights, each.detection) for each in told] == [("given", 6.0)]
+    # the amplitudes that it begins with are made in the step, with its shapes and no other weights
+    assert [(each.wa, each.background, each.reweight) for each in first] == [(0.0025, "constant", 0)]
     assert "fibres solved" in result.path.with_name("report.html").read_text()
 
 

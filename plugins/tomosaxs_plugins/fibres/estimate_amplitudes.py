@@ -126,8 +126,8 @@ def estimate_amplitudes(
     Every fibre's streak is computed with the same q0, wa, wmu and delta and its own direction; heights (and with them
     amplitudes) are the only unknowns, besides a background for every beam path. Bins of q within `window` of q0 are
     taken together, so that the fit depends little on the q0 and wa of each fibre. The scatter of wmu from fibre to
-    fibre stays in the amplitudes, and with real spreads (15 %) it dominates them: this is a start for
-    `reconstruct_fibres`, not its replacement.
+    fibre stays in the amplitudes, and with real spreads (15 %) it dominates them. They are for a first look, or for
+    samples of equal fibres; `reconstruct_fibres` reads the library, not this table, and finds its start itself.
 
     Weights are those of the uncertainties; `reweight` then takes the variances of counting from the expected
     intensities, as those from few counts draw the fit down. It is left out where a background was subtracted before.

@@ -135,7 +135,8 @@ def reconstruct_fibres(
     the inverse normal matrix of all of it. Fibres that the data cannot tell apart are fitted as one object and share
     a group. ``sequential`` is the published strategy: fibres are fitted one after the other where they happen to
     dominate, by the `rules` mended here or as published; directions are held, and `max_iterations`, `tolerance` and
-    `angle_uncertainty` play no part.
+    `angle_uncertainty` play no part. Neither needs `estimate_amplitudes` before it: ``joint`` begins with a linear fit
+    of all heights, ``sequential`` with that estimate, made here with the same q0, wa, wmu, delta and background.
 
     A row for every fibre, with a flag where it is not to be trusted: seen by no path; not determined; one of a group;
     badly described; a parameter at its bound; no usable data; not converged; inconsistent when one angle is left out.
@@ -198,7 +199,7 @@ def _sequential(
 
     options = AmplitudeOptions(
         q0=float(start.q0[0]), wa=float(start.wa[0]), wmu=float(start.wmu[0]), delta=float(start.delta[0]),
-        background=background,
+        background=background, reweight=0 if chosen.weights == "given" else 2,
     )  # fmt: skip
     first = estimate_amplitudes(library, paths, bins, options)
     return solve_sequential(library, paths, bins, replace(start, amplitude=first.values.amplitude), chosen)
