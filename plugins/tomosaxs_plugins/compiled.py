@@ -10,25 +10,21 @@ is called: lists are checked, planned and explained without it.
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import os
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tomosaxs_plugins.machine_code import COMPILING, keep
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-COMPILING = "tomosaxs.compiling"
-"""Name of the logger that is told of every compilation."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _LOCK = threading.RLock()
-_IMPORTED = re.compile(r"^from (tomosaxs_plugins[\w.]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
 def compiled(function: Function, **options: Any) -> Function:
@@ -93,62 +89,13 @@ class _Compiled:
 def _with_numba(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Return the dispatcher of numba for a function."""
     numba = _numba()
-    given = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = given or _folder()
+    folder = numba.config.CACHE_DIR or _folder()
     try:
-        return _kept_well(numba.njit(cache=True, **options)(function), function)
-    except RuntimeError:  # numba found no folder that it could write to
+        if not folder:
+            return numba.njit(cache=True, **options)(function)
+        return keep(numba.njit(**options)(function), folder)
+    except RuntimeError:  # there is no folder that can be written to
         return numba.njit(**options)(function)
-    finally:
-        numba.config.CACHE_DIR = given
-
-
-def _kept_well(made: Any, function: Callable[..., Any]) -> Any:
-    """Have machine code that is kept loaded quickly, and only while all sources that it was made from are the same.
-
-    Before it looks whether machine code is there numba registers everything that it can compile, 0.3 s of imports.
-    Where it does compile it registers everything itself, at the beginning of the compilation. And it notices a change
-    of the file that holds a function, but not of a function in another file that was compiled into it.
-    """
-    kept = getattr(made, "_cache", None)
-    load, guard = getattr(kept, "_load_overload", None), getattr(kept, "_guard_against_spurious_io_errors", None)
-    key = getattr(kept, "_index_key", None)
-    if load is None or guard is None or key is None:  # another numba: as it does it
-        return made
-
-    def load_overload(signature: Any, target: Any) -> Any:
-        from numba.core import runtime as untyped_runtime
-
-        symbols: Any = untyped_runtime
-        symbols.rtsys.initialize(target)  # which compiled code refers to
-        found = None
-        with guard():  # on some systems it takes an error of the file system for a miss
-            found = load(signature, target)
-        return found
-
-    def index_key(signature: Any, codegen: Any) -> Any:
-        return (*key(signature, codegen), sources_digest(function.__code__.co_filename))
-
-    untyped: Any = kept
-    untyped.load_overload, untyped._index_key = load_overload, index_key
-    return made
-
-
-@functools.lru_cache(maxsize=256)
-def sources_digest(file: str) -> str:
-    """Return a key of the content of a source file and of those of its package that it imports, and they in turn."""
-    root = Path(__file__).parent
-    waiting, found = [Path(file)], dict[Path, bytes]()
-    while waiting:
-        path = waiting.pop()
-        if path in found or not path.is_file():
-            continue
-        found[path] = path.read_bytes()
-        for module, names in _IMPORTED.findall(found[path].decode("utf-8", "replace")):
-            place = root.joinpath(*module.split(".")[1:])
-            parts = [name.split()[0] for name in names.strip("() \n").split(",") if name.split()]
-            waiting += [place.with_suffix(".py"), *(place / f"{part}.py" for part in parts)]
-    return hashlib.sha256(b"".join(found[path] for path in sorted(found))).hexdigest()
 
 
 @functools.lru_cache(maxsize=1)

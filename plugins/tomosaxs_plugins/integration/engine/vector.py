@@ -8,21 +8,20 @@ because numba has no vector type of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
-import numba
 from llvmlite import ir
 from numba.core import cgutils as untyped_cgutils
 from numba.core import types
 from numba.extending import intrinsic
 
+from tomosaxs_plugins.compiled import compiled as kept
+
 LANES = 8
 """Frames that are integrated side by side, and pixels that are loaded together."""
 
 cgutils: Any = untyped_cgutils
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DOUBLES = types.Array(types.float64, 1, "C")
 _INDICES = types.Array(types.int64, 1, "C")
@@ -30,12 +29,8 @@ _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 _INDEX32 = ir.VectorType(ir.IntType(32), LANES)
 
 
-def compiled(function: Function) -> Function:
-    """Compile a function, and keep the machine code on disk where a place for it is writable."""
-    try:
-        return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:  # numba found no folder to keep it in
-        return cast(Function, numba.njit(nogil=True, error_model="numpy")(function))
+compiled = partial(kept, nogil=True, error_model="numpy")
+"""Compiles a function, and keeps the machine code."""
 
 
 def _data(context: Any, builder: Any, signature: Any, number: int, value: Any) -> Any:
