@@ -26,7 +26,9 @@ from tomosaxs_plugins.fibres.amplitudes_original import (
 from tomosaxs_plugins.fibres.cholesky import cholesky
 from tomosaxs_plugins.fibres.columns import COLUMNS
 from tomosaxs_plugins.fibres.eigen import symmetric_eigen
+from tomosaxs_plugins.fibres.equal_streaks import EqualStreaks
 from tomosaxs_plugins.fibres.lattice import beam_paths_of, lattice
+from tomosaxs_plugins.fibres.model import bin_means
 from tomosaxs_plugins.fibres.nnls import nonnegative_least_squares
 from tomosaxs_plugins.fibres.problem import BeamPaths, FibreTable
 from tomosaxs_plugins.fibres.profiles import azimuthal_profile
@@ -120,6 +122,47 @@ def test_factors_and_eigenvalues(n: int):
     assert np.allclose(values, np.linalg.eigvalsh(matrix)[::-1], atol=1e-12 * values[0])
     assert np.allclose((vectors.T * values) @ vectors, matrix, atol=1e-12 * values[0])
     assert np.allclose(symmetric_eigen(matrix, vectors=False)[0], values, atol=1e-12 * values[0])
+
+
+def test_nnls_begun_elsewhere_ends_at_the_same_numbers():
+    rng = np.random.default_rng(6)
+    design = rng.random((120, 90)) ** 3
+    given = design.T @ design, design.T @ (design @ np.maximum(rng.normal(0.2, 1.0, 90), 0) + rng.normal(0, 0.05, 120))
+    cold = nonnegative_least_squares(*given)
+    for free in (cold.free, rng.random(90) < 0.5, np.zeros(90, dtype=bool)):
+        warm = nonnegative_least_squares(*given, free=free)
+        assert np.array_equal(warm.values, cold.values)
+    assert nonnegative_least_squares(*given, free=cold.free).exchanges == 0
+    alone = np.array([cold.variances_if_free(given[0], np.array([k]))[0] for k in np.flatnonzero(~cold.free)])
+    assert np.allclose(cold.variances_if_free(given[0], np.flatnonzero(~cold.free), threads=3), alone, rtol=1e-12)
+    first = int(np.flatnonzero(~cold.free)[0])
+    chosen = np.append(np.flatnonzero(cold.free), first)
+    assert alone[0] == pytest.approx(np.linalg.inv(given[0][np.ix_(chosen, chosen)])[-1, -1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(Q0, 0.002, 0.2, 0.5), (0.27, 0.001, 0.1, 0.05), (0.29, 0.004, 0.4, 1.0), (Q0, 0.002, 0.01, 0.5)],
+)
+@pytest.mark.parametrize("folded", [False, True])
+def test_streaks_from_a_table_are_those_of_the_model(shape: tuple[float, float, float, float], folded: bool):
+    """Agreement to the part of the height below which the model takes a streak as zero, 1e-8, and interpolation."""
+    bins = replace(standard_bins(), smearing=0.0005)
+    rng = np.random.default_rng(7)
+    alpha, beta = (
+        np.append(rng.uniform(0, 180, 60), [0, 90, 90, 180]),
+        np.append(rng.uniform(0, 360, 60), [0, 0, 90, 0]),
+    )
+    whole = [np.full(64, value) for value in shape]
+    expected, _ = bin_means(bins, np.radians(alpha), np.radians(beta), *whole)
+    if folded:
+        other = replace(bins, chi_deg=bins.chi_deg + 180)
+        expected = (expected + bin_means(other, np.radians(alpha), np.radians(beta), *whole)[0]) / 2
+    streaks = EqualStreaks(bins, *shape, folded=folded)
+    found = streaks(alpha, beta)
+    assert expected.max() > 0.1
+    assert np.abs(found - expected).max() < 3e-8
+    assert np.array_equal(streaks(alpha, beta, threads=3), streaks(alpha, beta, threads=1))
 
 
 # reference arrays ------------------------------------------------------------------------------------------------

@@ -28,34 +28,43 @@ def dot(a: Any, b: Any) -> float:
 def products(rows: Any, out: Any) -> None:
     """Write the scalar products of all pairs of rows, both triangles."""
     n, length = rows.shape
-    for i in range(n):
-        a = rows[i]
+    for i in range(0, n - 1, 2):  # two rows with four: fewer loads a product
+        a, b = rows[i], rows[i + 1]
         j = 0
-        while j + 4 <= i + 1:
-            p = q = r = s = 0.0
-            b, c, d, e = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
+        while j + 4 <= i + 2:
+            p = q = r = s = t = u = v = w = 0.0
+            c, d, e, f = rows[j], rows[j + 1], rows[j + 2], rows[j + 3]
             for k in range(length):
-                x = a[k]
-                p += x * b[k]
-                q += x * c[k]
-                r += x * d[k]
-                s += x * e[k]
+                x, y = a[k], b[k]
+                p += x * c[k]
+                q += x * d[k]
+                r += x * e[k]
+                s += x * f[k]
+                t += y * c[k]
+                u += y * d[k]
+                v += y * e[k]
+                w += y * f[k]
             out[i, j], out[i, j + 1], out[i, j + 2], out[i, j + 3] = p, q, r, s
+            out[i + 1, j], out[i + 1, j + 1], out[i + 1, j + 2], out[i + 1, j + 3] = t, u, v, w
             j += 4
-        while j <= i:
-            p = 0.0
-            b = rows[j]
+        while j < i + 2:
+            p = q = 0.0
+            c = rows[j]
             for k in range(length):
-                p += a[k] * b[k]
-            out[i, j] = p
+                p += a[k] * c[k]
+                q += b[k] * c[k]
+            out[i, j], out[i + 1, j] = p, q
             j += 1
+    if n % 2:
+        for j in range(n):
+            out[n - 1, j] = dot(rows[n - 1], rows[j])
     for i in range(n):
         for j in range(i):
             out[j, i] = out[i, j]
 
 
 @partial(compiled, nogil=True, error_model="numpy")
-def taken_together(variance: Any, group: Any) -> tuple[Any, Any, Any, Any]:
+def taken_together(variance: Any, group: Any) -> tuple[Any, Any, Any]:
     """Find which bins of a path are used, and which of them are taken together as their mean.
 
     Parameters
@@ -67,14 +76,16 @@ def taken_together(variance: Any, group: Any) -> tuple[Any, Any, Any, Any]:
 
     Returns
     -------
-    at, to, share : (m,) int, int and float arrays
-        The used bins, the datum that each is part of, and its share in that mean.
-    root : (n_data,) float array
-        Inverse standard uncertainty of every datum.
+    at : (m,) int array
+        The used bins.
+    first : (n_data + 1,) int array
+        Where in `at` the bins of each datum begin; data of one bin come before the others.
+    scale : (n_data,) float array
+        What turns the sum over a datum's bins into their mean in units of its standard uncertainty.
     """
     n_q = group.size
-    at, to = np.empty(variance.size, dtype=np.int64), np.empty(variance.size, dtype=np.int64)
-    root, number = np.zeros(variance.size), np.zeros(variance.size)
+    at, first = np.empty(variance.size, dtype=np.int64), np.empty(variance.size + 1, dtype=np.int64)
+    scale = np.zeros(variance.size)
     used, made, last = 0, 0, -1
     for k in range(variance.size):
         if not variance[k] < np.inf:
@@ -82,27 +93,34 @@ def taken_together(variance: Any, group: Any) -> tuple[Any, Any, Any, Any]:
         row = (k // n_q) * n_q + group[k % n_q]
         if row != last:
             last = row
+            first[made] = used
             made += 1
-        at[used], to[used] = k, made - 1
-        number[made - 1] += 1.0
-        root[made - 1] += variance[k]
+        at[used] = k
+        scale[made - 1] += variance[k]
         used += 1
-    share = np.empty(used)
-    for u in range(used):
-        share[u] = 1.0 / number[to[u]]
-    for g in range(made):
-        root[g] = number[g] / math.sqrt(root[g])
-    return at[:used], to[:used], share, root[:made]
+    first[made] = used
+    bins, begin, weight = np.empty(used, dtype=np.int64), np.empty(made + 1, dtype=np.int64), np.empty(made)
+    number = place = 0
+    for several in (False, True):
+        for g in range(made):
+            if (first[g + 1] - first[g] > 1) == several:
+                begin[number], weight[number] = place, 1.0 / math.sqrt(scale[g])
+                number += 1
+                for u in range(first[g], first[g + 1]):
+                    bins[place] = at[u]
+                    place += 1
+    begin[made] = used
+    return bins, begin, weight
 
 
 @partial(compiled, nogil=True, error_model="numpy")
-def shapes_of_background(basis: Any, at: Any, to: Any, share: Any, root: Any) -> Any:
+def shapes_of_background(basis: Any, at: Any, first: Any, scale: Any) -> Any:
     """Return the background's shapes over the data, weighted and orthonormal; those that are none are zero."""
     terms, n_q = basis.shape
-    out = np.zeros((terms, root.size))
+    out = np.zeros((terms, scale.size))
     for t in range(terms):
         mine = out[t]
-        _gather(basis[t], n_q, 1.0, at, to, share, root, mine)
+        _gather_periodic(basis[t], n_q, at, first, scale, mine)
         before = dot(mine, mine)
         for _ in range(2):  # the second time for what rounding left
             for s in range(t):
@@ -110,21 +128,35 @@ def shapes_of_background(basis: Any, at: Any, to: Any, share: Any, root: Any) ->
                 for k in range(mine.size):
                     mine[k] -= part * out[s, k]
         left = dot(mine, mine)
-        scale = 1.0 / math.sqrt(left) if left > _KEPT * before and left > 0 else 0.0
+        norm = 1.0 / math.sqrt(left) if left > _KEPT * before and left > 0 else 0.0
         for k in range(mine.size):
-            mine[k] *= scale
+            mine[k] *= norm
     return out
 
 
-@partial(compiled, nogil=True, error_model="numpy")
-def _gather(values: Any, period: int, factor: float, at: Any, to: Any, share: Any, root: Any, out: Any) -> None:
+@partial(compiled, nogil=True, error_model="numpy", fastmath=_reassociated)
+def _gather(values: Any, factor: float, at: Any, first: Any, scale: Any, out: Any) -> None:
     """Write the weighted data that values of bins make."""
+    alone = 0
+    while alone < out.size and first[alone + 1] == alone + 1:
+        alone += 1
+    for k in range(alone):
+        out[k] = factor * scale[k] * values[at[k]]
+    for k in range(alone, out.size):
+        total = 0.0
+        for u in range(first[k], first[k + 1]):
+            total += values[at[u]]
+        out[k] = factor * scale[k] * total
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def _gather_periodic(values: Any, period: int, at: Any, first: Any, scale: Any, out: Any) -> None:
+    """Write the weighted data that values of bins make which are the same at all azimuths."""
     for k in range(out.size):
-        out[k] = 0.0
-    for u in range(at.size):
-        out[to[u]] += share[u] * values[at[u] % period]
-    for k in range(out.size):
-        out[k] *= factor * root[k]
+        total = 0.0
+        for u in range(first[k], first[k + 1]):
+            total += values[at[u] % period]
+        out[k] = scale[k] * total
 
 
 @partial(compiled, nogil=True, error_model="numpy")
@@ -164,32 +196,43 @@ def normal_of_path(
         Weighted sum of squares of the data that no background explains, how many data there are, and the largest
         datum of a streak of height 1.
     """
-    m, bins = place.size, variance.size
-    at, to, part, root = taken_together(variance, group)
-    shapes = shapes_of_background(basis, at, to, part, root)
-    rows = np.empty((m, root.size))
+    m = place.size
+    at, first, scale = taken_together(variance, group)
+    shapes = shapes_of_background(basis, at, first, scale)
+    rows, measured = np.empty((m, scale.size)), np.empty(scale.size)
+    sigma = _uncertainty(first, scale)
     largest = 0.0
     for i in range(m):
-        _gather(streaks[place[i]], bins, share[i], at, to, part, root, rows[i])
+        _gather(streaks[place[i]], share[i], at, first, scale, rows[i])
         if share[i] > 0:
-            for k in range(root.size):
-                largest = max(largest, rows[i, k] / (root[k] * share[i]))
+            top = 0.0
+            for k in range(sigma.size):
+                top = max(top, rows[i, k] * sigma[k])
+            largest = max(largest, top / share[i])
         _project(rows[i], shapes)
-    measured = np.empty(root.size)
-    _gather(data, bins, 1.0, at, to, part, root, measured)
+    _gather(data, 1.0, at, first, scale, measured)
     _project(measured, shapes)
     products(rows, normal)
     for i in range(m):
         right[i] = dot(rows[i], measured)
-    return dot(measured, measured), root.size, largest
+    return dot(measured, measured), scale.size, largest
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def _uncertainty(first: Any, scale: Any) -> Any:
+    """Return (n_data,) what turns a weighted datum back into a mean intensity: its standard uncertainty."""
+    out = np.empty(scale.size)
+    for k in range(scale.size):
+        out[k] = 1.0 / (scale[k] * (first[k + 1] - first[k]))
+    return out
 
 
 @partial(compiled, nogil=True, error_model="numpy")
 def residuals_of_path(
     streaks: Any, place: Any, share: Any, height: Any, data: Any, variance: Any, group: Any, basis: Any, lit: float,
-    model: Any, terms: Any, squares: Any, number: Any,
+    terms: Any, squares: Any, number: Any,
 ) -> float:  # fmt: skip
-    """Write what heights and the best background say of a path, and how well each fibre's data are described.
+    """Find how well heights and the best background describe a path, and each of its fibres' data.
 
     Parameters
     ----------
@@ -199,8 +242,6 @@ def residuals_of_path(
         Heights of the fibres.
     lit : float
         Data to which a streak of height 1 gives at least this count as the fibre's.
-    model : (n_bins,) float array, written
-        Expected intensity of every bin, background included.
     terms : (number of terms,) float array, written
         Coefficients of the background.
     squares, number : (m,) float arrays, written
@@ -211,52 +252,138 @@ def residuals_of_path(
     cost : float
         Weighted sum of squared residuals.
     """
-    m, bins, n_q = place.size, variance.size, group.size
-    at, to, part, root = taken_together(variance, group)
-    for k in range(bins):
-        model[k] = 0.0
-    for i in range(m):
-        factor, streak = share[i] * height[i], streaks[place[i]]
-        if factor != 0.0:
-            for k in range(bins):
-                model[k] += factor * streak[k]
-    left, said = np.empty(root.size), np.empty(root.size)
-    _gather(data, bins, 1.0, at, to, part, root, left)
-    _gather(model, bins, 1.0, at, to, part, root, said)
-    for k in range(root.size):
-        left[k] -= said[k]
-    _background_of_path(basis, at, to, part, root, left, terms)
-    for t in range(basis.shape[0]):
-        for k in range(bins):
-            model[k] += terms[t] * basis[t, k % n_q]
-    cost = 0.0
-    for k in range(root.size):
-        cost += left[k] * left[k]
-    own = np.empty(root.size)
-    for i in range(m):
-        _gather(streaks[place[i]], bins, 1.0, at, to, part, root, own)
+    at, first, scale = taken_together(variance, group)
+    model, left = np.empty(variance.size), np.empty(scale.size)
+    _expect(streaks, place, share, height, data, basis, at, first, scale, model, left, terms)
+    own, sigma = np.empty(scale.size), _uncertainty(first, scale)
+    for i in range(place.size):
+        _gather(streaks[place[i]], 1.0, at, first, scale, own)
         squares[i], number[i] = 0.0, 0.0
-        for k in range(root.size):
-            if own[k] >= lit * root[k]:
+        for k in range(scale.size):
+            if own[k] * sigma[k] >= lit:
                 squares[i] += left[k] * left[k]
                 number[i] += 1.0
+    return dot(left, left)
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def reweight_path(
+    streaks: Any, place: Any, share: Any, height: Any, data: Any, one: Any, variance: Any, group: Any, basis: Any
+) -> float:
+    """Replace the variances of a path by those of counting the intensities that heights let expect.
+
+    Parameters
+    ----------
+    streaks, place, share, height, data, group, basis
+        See `residuals_of_path`.
+    one : (n_bins,) float array
+        Intensity of one count; NaN where a bin is not used. The variance is that of one expected count at least.
+    variance : (n_bins,) float array, written
+        With the weights of the present ones the expectation is found.
+
+    Returns
+    -------
+    cost : float
+        Sum of squared residuals that noise alone gives with the new weights: bins with less than one expected count
+        scatter less than their weight says.
+    """
+    n_q = group.size
+    at, first, scale = taken_together(variance, group)
+    model, left, terms = np.empty(variance.size), np.empty(scale.size), np.empty(basis.shape[0])
+    _expect(streaks, place, share, height, data, basis, at, first, scale, model, left, terms)
+    cost = really = told = 0.0
+    last = -1
+    for k in range(variance.size):
+        row = (k // n_q) * n_q + group[k % n_q]
+        if row != last:
+            cost += really / told if told > 0.0 else 0.0
+            really = told = 0.0
+            last = row
+        if one[k] != one[k]:
+            variance[k] = np.inf
+            continue
+        variance[k] = one[k] * max(model[k], one[k])
+        really += one[k] * max(model[k], 0.0)
+        told += variance[k]
+    cost += really / told if told > 0.0 else 0.0
     return cost
 
 
 @partial(compiled, nogil=True, error_model="numpy")
-def _background_of_path(basis: Any, at: Any, to: Any, part: Any, root: Any, left: Any, terms: Any) -> None:
+def _expect(
+    streaks: Any, place: Any, share: Any, height: Any, data: Any, basis: Any, at: Any, first: Any, scale: Any,
+    model: Any, left: Any, terms: Any,
+) -> None:  # fmt: skip
+    """Write expected intensities of all bins, weighted residuals of the data, and the background's coefficients."""
+    bins, n_q = model.size, basis.shape[1]
+    for k in range(bins):
+        model[k] = 0.0
+    for i in range(place.size):
+        factor, streak = share[i] * height[i], streaks[place[i]]
+        if factor != 0.0:
+            for k in range(bins):
+                model[k] += factor * streak[k]
+    said = np.empty(scale.size)
+    _gather(data, 1.0, at, first, scale, left)
+    _gather(model, 1.0, at, first, scale, said)
+    for k in range(scale.size):
+        left[k] -= said[k]
+    _background_of_path(basis, at, first, scale, left, terms)
+    for t in range(basis.shape[0]):
+        for k in range(bins):
+            model[k] += terms[t] * basis[t, k % n_q]
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def add_block(normal: Any, right: Any, fibre: Any, block: Any, mine: Any) -> None:
+    """Add what one path says of its fibres to the normal equations of all."""
+    for i in range(fibre.size):
+        row = normal[fibre[i]]
+        for j in range(fibre.size):
+            row[fibre[j]] += block[i, j]
+        right[fibre[i]] += mine[i]
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def alike(normal: Any, mean: float, same: float, groups: Any) -> None:
+    """Give fibres the number of the first of those whose streaks cannot be told from theirs; see `amplitudes.merged`.
+
+    Of unit vectors apart by an angle t, 1 - cos t; the difference of heights has the variance 2 / (N (1 - cos t)).
+    """
+    n = groups.size
+    for i in range(n):
+        mine = normal[i, i]
+        if not mine > 0.0:
+            continue
+        for j in range(i + 1, n):
+            other = normal[j, j]
+            if not other > 0.0:
+                continue
+            apart = 1.0 - normal[i, j] / math.sqrt(mine * other)
+            seen = min(mine, other) * mean * mean
+            # two streaks too faint to be told from nothing are no pair
+            if not (apart < same or (mean > 0.0 and apart < 0.5 and seen > 2.0 and apart * seen < 2.0)):
+                continue
+            first, second = min(groups[i], groups[j]), max(groups[i], groups[j])
+            for k in range(n):
+                if groups[k] == second:
+                    groups[k] = first
+
+
+@partial(compiled, nogil=True, error_model="numpy")
+def _background_of_path(basis: Any, at: Any, first: Any, scale: Any, left: Any, terms: Any) -> None:
     """Write the coefficients of the background that describes best what the streaks leave, and take it off."""
     number, n_q = basis.shape
-    shapes = shapes_of_background(basis, at, to, part, root)
-    share, mine = np.empty(number), np.empty(root.size)
+    shapes = shapes_of_background(basis, at, first, scale)
+    share, mine = np.empty(number), np.empty(scale.size)
     for t in range(number):
         share[t] = dot(left, shapes[t])
         terms[t] = 0.0
-        for k in range(root.size):
+        for k in range(scale.size):
             left[k] -= share[t] * shapes[t, k]
     # the shapes are combinations of the weighted basis, the last of all of it: undo them from the last on
     for t in range(number - 1, -1, -1):
-        _gather(basis[t], n_q, 1.0, at, to, part, root, mine)
+        _gather_periodic(basis[t], n_q, at, first, scale, mine)
         size = dot(mine, shapes[t])
         if size == 0.0:
             continue

@@ -1,24 +1,25 @@
 """Normal equations of the heights of all fibres of a slice, over all its beam paths, azimuths and q.
 
 The design matrix is never written out: its block of a path is weight times streak for every fibre of the path, and the
-streak is the same for all paths of a rotation. What is added up are blocks of the normal matrix, path by path.
+streak is the same for all paths of a rotation. What is added up are blocks of the normal matrix, path by path. Streaks
+of one rotation at a time are in memory; they are made again for the next round, which takes less than using them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomosaxs_plugins.fibres.amplitude_kernels import normal_of_path, residuals_of_path
-from tomosaxs_plugins.fibres.model import bin_means
-from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Floats, Library
+from tomosaxs_plugins.fibres.amplitude_kernels import add_block, normal_of_path, residuals_of_path, reweight_path
+from tomosaxs_plugins.fibres.equal_streaks import EqualStreaks
+from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, Floats, Library
 from tomosaxs_plugins.reconstruction.parallel import thread_count
 
-_HELD = 256 << 20  # bytes of streaks that are kept for the next round
 _AT_ONCE = 32  # paths whose blocks are held until they are added
 LIT = 0.1
 """Data to which a streak gives this part of what the brightest of its height gives are the fibre's own."""
@@ -83,8 +84,8 @@ class PathSystem:
         Which fibres every path crosses.
     bins : Bins
         Of the library.
-    table : FibreTable
-        q0, wa, wmu and delta that streaks are made with; directions are those of `paths`.
+    shape : (float, float, float, float)
+        q0, wa, wmu and delta that all streaks are made with.
     basis : (terms, n_q) float array
         Shapes of the background of a path against q.
     group : (n_q,) int array, optional
@@ -96,130 +97,107 @@ class PathSystem:
     """
 
     def __init__(
-        self, library: Library, paths: BeamPaths, bins: Bins, table: FibreTable, basis: Floats, *,
-        group: NDArray[np.intp] | None = None, folded: bool = False, threads: int | None = None,
+        self, library: Library, paths: BeamPaths, bins: Bins, shape: tuple[float, float, float, float], basis: Floats,
+        *, group: NDArray[np.intp] | None = None, folded: bool = False, threads: int | None = None,
     ) -> None:  # fmt: skip
-        self.library, self.paths, self.bins, self.table = library, paths, bins, table
-        self.basis, self.folded, self.threads = np.ascontiguousarray(basis, dtype=np.float64), folded, threads
+        self.paths, self.threads = paths, threads
+        self.basis = np.ascontiguousarray(basis, dtype=np.float64)
         self.group = np.arange(len(bins.q)) if group is None else group
         self.largest = 0.0
         self.expected_cost: float | None = None
         usable = library.usable & np.isfinite(library.values) & np.isfinite(library.sigma) & (library.sigma > 0)
         self.data = np.where(usable, library.values, 0.0).reshape(len(usable), -1)
         self.variance = np.where(usable, library.sigma, np.inf).reshape(len(usable), -1) ** 2
+        # the intensity of one count is that of the given uncertainties: variance over intensity, or, of a bin with
+        # less than one count, the uncertainty itself
         self._of_one_count = np.where(
             usable, library.sigma**2 / np.maximum(library.values, library.sigma), np.nan
         ).reshape(len(usable), -1)
-        self._expected = np.zeros_like(self.data)
-        self._streaks: dict[int, tuple[NDArray[np.intp], Floats]] = {}
-        n_bins = len(bins.chi_deg) * len(bins.q)
-        self._hold = len(paths.rotation_deg) * len(paths.identifiers) * n_bins * 8 <= _HELD
+        self._streaks = EqualStreaks(bins, *shape, folded=folded)
 
-    def streaks(self, rotation: int) -> tuple[NDArray[np.intp], Floats]:
-        """Return the fibres that are seen at a rotation, and their streaks of height 1 there, (m, n_bins)."""
-        if rotation in self._streaks:
-            return self._streaks[rotation]
-        paths = self.paths
-        mine = np.flatnonzero(paths.path_rotation == rotation)
-        parts = [paths.fibre[paths.offsets[p] : paths.offsets[p + 1]] for p in mine]
-        seen = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.intp)
-        turned = paths.beta_deg[seen] + paths.rotation_deg[rotation]
-        direction = np.radians(paths.alpha_deg[seen]), np.radians(turned)
-        shape = tuple(getattr(self.table, name)[seen] for name in ("q0", "wa", "wmu", "delta"))
-        values = bin_means(self.bins, *direction, *shape, threads=self.threads)[0]
-        if self.folded:
-            other = replace(self.bins, chi_deg=self.bins.chi_deg + 180.0)
-            values = (values + bin_means(other, *direction, *shape, threads=self.threads)[0]) / 2
-        found = seen, np.ascontiguousarray(values.reshape(len(seen), -1), dtype=np.float64)
-        if self._hold:
-            self._streaks[rotation] = found
-        return found
+    def _each(self, work: Callable[[int, slice, NDArray[np.intp], Floats], Any]) -> Iterator[tuple[int, slice, Any]]:
+        """Call `work(path, its entries, rows of streaks, streaks)` for every path on threads.
 
-    def _each(self, work: Callable[[int, NDArray[np.intp], Floats], object]) -> Iterator[tuple[int, object]]:
-        """Call `work(path, rows of streaks, streaks)` for every path on threads; give answers in the order of paths."""
+        Answers come in the order of paths, with the path and its entries.
+        """
         paths = self.paths
         with ThreadPoolExecutor(thread_count(self.threads)) as pool:
-            for rotation in range(len(paths.rotation_deg)):
+            for rotation, angle in enumerate(paths.rotation_deg):
                 mine = np.flatnonzero(paths.path_rotation == rotation)
+                entries = [slice(int(paths.offsets[path]), int(paths.offsets[path + 1])) for path in mine]
                 if not len(mine):
                     continue
-                seen, streaks = self.streaks(rotation)
+                seen = np.unique(np.concatenate([paths.fibre[part] for part in entries]))
+                made = self._streaks(paths.alpha_deg[seen], paths.beta_deg[seen] + angle, self.threads)
+                streaks = made.reshape(len(seen), self.data.shape[1])
 
-                def one(path: int, seen: NDArray[np.intp] = seen, streaks: Floats = streaks) -> object:
-                    fibre = paths.fibre[paths.offsets[path] : paths.offsets[path + 1]]
-                    return work(path, np.searchsorted(seen, fibre), streaks)
+                def one(path: int, part: slice, seen: NDArray[np.intp] = seen, streaks: Floats = streaks) -> Any:
+                    return work(path, part, np.searchsorted(seen, paths.fibre[part]), streaks)
 
                 for begin in range(0, len(mine), _AT_ONCE):
                     some = [int(path) for path in mine[begin : begin + _AT_ONCE]]
-                    yield from zip(some, pool.map(one, some), strict=True)
+                    parts = entries[begin : begin + _AT_ONCE]
+                    yield from zip(some, parts, pool.map(one, some, parts), strict=True)
 
-    def normal_equations(self) -> NormalEquations:
-        """Add up the normal equations over all paths, with the present variances."""
+    def normal_equations(self, heights: Floats | None = None) -> NormalEquations:
+        """Add up the normal equations over all paths.
+
+        Parameters
+        ----------
+        heights : (n,) float array, optional
+            Take the variances of counting from the intensities that these let expect, from now on. Without them the
+            present variances count.
+        """
         n, paths = len(self.paths.identifiers), self.paths
         normal, right = np.zeros((n, n)), np.zeros(n)
-        cost, count = 0.0, 0
+        cost, count, noise, terms = 0.0, 0, 0.0, 0
 
-        def one(path: int, place: NDArray[np.intp], streaks: Floats) -> tuple[Floats, Floats, float, int, float]:
-            share = paths.weight[paths.offsets[path] : paths.offsets[path + 1]]
+        def one(
+            path: int, part: slice, place: NDArray[np.intp], streaks: Floats
+        ) -> tuple[Floats, Floats, float, tuple[float, int, float]]:
+            share, data, variance = paths.weight[part], self.data[path], self.variance[path]
+            expected = 0.0
+            if heights is not None:
+                expected = reweight_path(
+                    streaks, place, share, heights[paths.fibre[part]], data, self._of_one_count[path], variance,
+                    self.group, self.basis,
+                )  # fmt: skip
             block, mine = np.zeros((len(place), len(place))), np.zeros(len(place))
-            left, used, most = normal_of_path(
-                streaks, place, share, self.data[path], self.variance[path], self.group, self.basis, block, mine
+            return (
+                block,
+                mine,
+                expected,
+                normal_of_path(streaks, place, share, data, variance, self.group, self.basis, block, mine),
             )
-            return block, mine, left, used, most
 
-        for path, answer in self._each(one):
-            assert isinstance(answer, tuple)
-            block, mine, left, used, most = answer
-            fibre = paths.fibre[paths.offsets[path] : paths.offsets[path + 1]]
-            normal[np.ix_(fibre, fibre)] += block
-            right[fibre] += mine
+        for _, part, (block, mine, expected, (left, used, most)) in self._each(one):
+            add_block(normal, right, paths.fibre[part], block, mine)
             cost += left
             count += max(used - len(self.basis), 0)
             self.largest = max(self.largest, most)
+            noise += expected
+            terms += len(self.basis) if used else 0
+        if heights is not None:
+            self.expected_cost = max(noise - terms, 1.0)
         return NormalEquations(normal, right, cost, count)
 
     def residuals(self, heights: Floats) -> Residuals:
-        """Return how given heights describe the data, NaN as zero; the expected intensities are kept for `reweight`."""
+        """Return how given heights describe the data."""
         n, paths = len(self.paths.identifiers), self.paths
-        known = np.nan_to_num(heights)
         squares, number = np.zeros(n), np.zeros(n)
         backgrounds = np.zeros((len(paths.path_rotation), len(self.basis)))
         cost = 0.0
 
-        def one(path: int, place: NDArray[np.intp], streaks: Floats) -> tuple[Floats, Floats, float]:
-            part = slice(paths.offsets[path], paths.offsets[path + 1])
+        def one(path: int, part: slice, place: NDArray[np.intp], streaks: Floats) -> tuple[Floats, Floats, float]:
             own, count = np.zeros(len(place)), np.zeros(len(place))
             left = residuals_of_path(
-                streaks, place, paths.weight[part], known[paths.fibre[part]], self.data[path],
-                self.variance[path], self.group, self.basis, LIT * self.largest, self._expected[path],
-                backgrounds[path], own, count,
+                streaks, place, paths.weight[part], heights[paths.fibre[part]], self.data[path], self.variance[path],
+                self.group, self.basis, LIT * self.largest, backgrounds[path], own, count,
             )  # fmt: skip
             return own, count, left
 
-        for path, answer in self._each(one):
-            assert isinstance(answer, tuple)
-            own, count, left = answer
-            fibre = paths.fibre[paths.offsets[path] : paths.offsets[path + 1]]
-            squares[fibre] += own
-            number[fibre] += count
+        for _, part, (own, count, left) in self._each(one):
+            squares[paths.fibre[part]] += own
+            number[paths.fibre[part]] += count
             cost += left
         return Residuals(cost, squares, number, backgrounds)
-
-    def reweight(self) -> None:
-        """Take the variances of counting from the expected intensities of the last `residuals`, not from the counts.
-
-        The intensity of one count is that of the given uncertainties: variance over intensity, or, of a bin with less
-        than one count, the uncertainty itself.
-        """
-        one = self._of_one_count
-        known = np.isfinite(one)
-        self.variance = np.where(known, one * np.maximum(self._expected, one), np.inf)
-        # bins with less than one expected count scatter less than their weight says
-        really = np.where(known, one * np.maximum(self._expected, 0.0), 0.0)
-        starts = np.flatnonzero(np.diff(self.group, prepend=self.group[0] - 1))
-        shape = len(one), len(self.bins.chi_deg), len(self.bins.q)
-        used = np.where(known, self.variance, 0.0)
-        top, bottom = (np.add.reduceat(each.reshape(shape), starts, axis=2) for each in (really, used))
-        ratio = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-        terms = len(self.basis) * int(known.any(axis=1).sum())
-        self.expected_cost = max(float(ratio.sum()) - terms, 1.0)

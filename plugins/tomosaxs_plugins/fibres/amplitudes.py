@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs_plugins.fibres.amplitude_kernels import alike
 from tomosaxs_plugins.fibres.amplitude_system import NormalEquations, PathSystem
 from tomosaxs_plugins.fibres.eigen import symmetric_eigen
 from tomosaxs_plugins.fibres.nnls import NonNegative, nonnegative_least_squares
@@ -124,16 +125,18 @@ def estimate_amplitudes(
     n = len(paths.identifiers)
     table = _shapes(options, paths)
     system = PathSystem(
-        library, paths, bins, table, options.basis(bins.q), group=options.groups_of_bins(bins), folded=options.folded,
-        threads=threads,
+        library, paths, bins, (options.q0, options.wa, options.wmu, options.delta), options.basis(bins.q),
+        group=options.groups_of_bins(bins), folded=options.folded, threads=threads,
     )  # fmt: skip
-    for left in range(options.reweight, -1, -1):
-        equations = system.normal_equations()
+    equations = system.normal_equations()
+    groups, free = merged(equations), None
+    for _ in range(options.reweight):
+        problem = _problem(equations, groups, options, system.expected_cost, free, threads)
+        free = problem.solution.free
+        equations = system.normal_equations(problem.solution.values[problem.member])
         groups = merged(equations)
-        found = _solve(equations, groups, options, system.expected_cost, threads)
-        residuals = system.residuals(found.heights)
-        if left:
-            system.reweight()
+    found = _solved(_problem(equations, groups, options, system.expected_cost, free, threads), threads)
+    residuals = system.residuals(found.heights)
     counted = np.bincount(paths.fibre, minlength=n)
     own = residuals.squares / np.maximum(residuals.number, 1.0)
     reduced = np.where(residuals.number > 0, own, np.nan)
@@ -178,27 +181,23 @@ def merged(equations: NormalEquations) -> NDArray[np.int64]:
     Two fibres are one where the standard uncertainty of the difference of their heights exceeds the mean height, or
     where their streaks are the same to rounding.
     """
-    normal, n = equations.normal, len(equations.right)
-    diagonal = np.diagonal(normal)
-    groups = np.arange(n, dtype=np.int64)
-    seen = diagonal > 0
-    total = float(normal.sum())
+    groups = np.arange(len(equations.right), dtype=np.int64)
+    total = float(equations.normal.sum())
     mean = float(equations.right.sum()) / total if total > 0 else 0.0
-    for i in np.flatnonzero(seen):
-        # of unit vectors apart by an angle t, 1 - cos t; the difference of heights has the variance 2 / (N (1 - cos t))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            apart = 1.0 - normal[i, i + 1 :] / np.sqrt(diagonal[i] * diagonal[i + 1 :])
-            scale = np.minimum(diagonal[i], diagonal[i + 1 :]) / diagonal[i]
-        alike = seen[i + 1 :] & (apart < _SAME) & (scale > 0)
-        if mean > 0:
-            least = np.minimum(diagonal[i], diagonal[i + 1 :])
-            alike |= seen[i + 1 :] & (apart * least * mean**2 < 2.0)
-            # two streaks too faint to be told from nothing are no pair
-            alike &= (apart < 0.5) & (least * mean**2 > 2.0) | (apart < _SAME)
-        for j in np.flatnonzero(alike) + i + 1:
-            first, second = groups[i], groups[j]
-            groups[groups == max(first, second)] = min(first, second)
+    alike(equations.normal, mean, _SAME, groups)
     return groups
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """One height a group: which fibres have which, the normal matrix that was solved, and what came out."""
+
+    member: NDArray[np.intp]
+    normal: Floats
+    mean: float
+    regularisation: float
+    kept: int
+    solution: NonNegative
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,38 +211,49 @@ class _Solved:
     solution: NonNegative
 
 
-def _solve(
+def _problem(
     equations: NormalEquations,
     groups: NDArray[np.int64],
     options: AmplitudeOptions,
     cost: float | None,
+    free: NDArray[np.bool_] | None,
     threads: int | None,
-) -> _Solved:
-    """Solve for one height a group; give all members the same."""
+) -> _Problem:
+    """Solve for one height a group; `free` is where the search for those that are not zero begins."""
     first, member = np.unique(groups, return_inverse=True)
-    together = np.zeros((len(first), len(first)))
-    np.add.at(together, (member[:, None], member[None, :]), equations.normal)
-    right = np.bincount(member, equations.right, len(first)).astype(np.float64)
-    small = NormalEquations(together, right, equations.cost, equations.n_data)
-    total = float(together.sum())
-    mean = max(float(right.sum()) / total, 0.0) if total > 0 else 0.0
+    small = equations
+    if len(first) < len(groups):
+        together = np.zeros((len(first), len(first)))
+        np.add.at(together, (member[:, None], member[None, :]), equations.normal)
+        right = np.bincount(member, equations.right, len(first)).astype(np.float64)
+        small = NormalEquations(together, right, equations.cost, equations.n_data)
+    total = float(small.normal.sum())
+    mean = max(float(small.right.sum()) / total, 0.0) if total > 0 else 0.0
+    begin = free if free is not None and len(free) == len(first) else None
     normal, wanted, kept = _truncated(small, options.truncate)
+    seen = np.diagonal(small.normal) > 0
 
     def solved(weight: float) -> NonNegative:
         pull = weight / mean**2 if mean > 0 else 0.0
-        seen = np.diagonal(together) > 0
-        return nonnegative_least_squares(normal + np.diag(pull * seen), wanted + pull * mean * seen, threads=threads)
+        if not pull:
+            return nonnegative_least_squares(normal, wanted, free=begin, threads=threads)
+        pulled = normal.copy()
+        pulled[np.diag_indices(len(pulled))] += pull * seen
+        return nonnegative_least_squares(pulled, wanted + pull * mean * seen, free=begin, threads=threads)
 
     weight = _regularisation(small, solved, options.regularisation, cost)
-    solution = solved(weight)
+    return _Problem(member, normal, mean, weight, kept, solved(weight))
+
+
+def _solved(problem: _Problem, threads: int | None) -> _Solved:
+    """Return heights and their standard uncertainties, of fibres at zero what they would be beside the others."""
+    solution, member = problem.solution, problem.member
     variance = solution.variances(threads)
-    pull = weight / mean**2 if mean > 0 else 0.0
-    full = normal + np.diag(pull * (np.diagonal(together) > 0))
-    for index in np.flatnonzero(~solution.free):
-        variance[index] = solution.variance_if_free(full, int(index))
-    zero = solution.values <= 0
+    zero = np.flatnonzero(~solution.free)
+    variance[zero] = solution.variances_if_free(problem.normal, zero, threads)
     return _Solved(
-        solution.values[member], np.sqrt(variance)[member], zero[member], mean, weight, kept, solution
+        solution.values[member], np.sqrt(variance)[member], (solution.values <= 0)[member], problem.mean,
+        problem.regularisation, problem.kept, solution,
     )  # fmt: skip
 
 

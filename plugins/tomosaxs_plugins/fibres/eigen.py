@@ -59,52 +59,68 @@ def symmetric_eigen(matrix: Floats, *, vectors: bool = True) -> tuple[Floats, Fl
     return diagonal[order], turned[order] if vectors else turned
 
 
-@partial(compiled, nogil=True, error_model="numpy")
+@partial(compiled, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _reduce(a: Any, diagonal: Any, beside: Any, reflections: Any) -> None:
-    """Reduce a symmetric matrix to its diagonal and the one beside it; `reflections` keeps the unit vectors."""
+    """Reduce a symmetric matrix to its diagonal and the one beside it; `reflections` keeps the unit vectors.
+
+    Only the upper triangle is read. What a reflection 1 - v v^T changes, a - v w^T - w v^T, is worked out when the next
+    one needs the product with its own vector: the matrix goes through memory once a reflection.
+    """
     n = a.shape[0]
-    v, w = np.zeros(n), np.zeros(n)
+    v, w = np.zeros(n), np.zeros(n)  # of the reflection before, which the matrix does not have yet
+    u, y = np.zeros(n), np.zeros(n)
     for k in range(n - 2):
+        pivot = a[k]
+        for j in range(k, n):
+            pivot[j] -= v[k] * w[j] + w[k] * v[j]
         length = 0.0
         for i in range(k + 1, n):
-            length += a[k, i] * a[k, i]
+            length += pivot[i] * pivot[i]
         norm = math.sqrt(length)
-        diagonal[k] = a[k, k]
-        if norm == 0.0:
-            beside[k] = 0.0
-            continue
-        sign = 1.0 if a[k, k + 1] >= 0 else -1.0
-        beside[k] = -sign * norm
-        for i in range(k + 1, n):
-            v[i] = a[k, i]
-        v[k + 1] += sign * norm
-        half = length + abs(a[k, k + 1]) * norm
-        scale = 1.0 / math.sqrt(half)
-        for i in range(k + 1, n):
-            v[i] *= scale  # the reflection is 1 - v v^T
-            w[i] = 0.0
+        diagonal[k] = pivot[k]
+        for i in range(k, n):
+            u[i] = 0.0
+            y[i] = 0.0
+        sign = 1.0 if pivot[k + 1] >= 0 else -1.0
+        beside[k] = -sign * norm if norm > 0.0 else 0.0
+        if norm > 0.0:
+            scale = 1.0 / math.sqrt(length + abs(pivot[k + 1]) * norm)
+            for i in range(k + 1, n):
+                u[i] = pivot[i] * scale
+            u[k + 1] = (pivot[k + 1] + sign * norm) * scale
         if reflections.shape[0] > 0:
             for i in range(k + 1, n):
-                reflections[k, i] = v[i]
-        for i in range(k + 1, n):
-            share = v[i]
-            row = a[i]
-            for j in range(k + 1, n):
-                w[j] += share * row[j]
+                reflections[k, i] = u[i]
+        for i in range(k + 1, n - 1, 2):  # two rows at once: fewer loads an element
+            row, one, two, share = a[i], v[i], w[i], u[i]
+            below, three, four, other = a[i + 1], v[i + 1], w[i + 1], u[i + 1]
+            row[i] -= 2.0 * one * two
+            row[i + 1] -= one * four + two * three
+            below[i + 1] -= 2.0 * three * four
+            total = row[i] * share + row[i + 1] * other
+            rest = row[i + 1] * share + below[i + 1] * other
+            for j in range(i + 2, n):
+                p = row[j] - one * w[j] - two * v[j]
+                q = below[j] - three * w[j] - four * v[j]
+                row[j], below[j] = p, q
+                total += p * u[j]
+                rest += q * u[j]
+                y[j] += p * share + q * other
+            y[i] += total
+            y[i + 1] += rest
+        if (n - k - 1) % 2:
+            a[n - 1, n - 1] -= 2.0 * v[n - 1] * w[n - 1]
+            y[n - 1] += a[n - 1, n - 1] * u[n - 1]
         inner = 0.0
         for i in range(k + 1, n):
-            inner += w[i] * v[i]
+            inner += y[i] * u[i]
         for i in range(k + 1, n):
-            w[i] -= 0.5 * inner * v[i]
-        for i in range(k + 1, n):
-            first, second = v[i], w[i]
-            row = a[i]
-            for j in range(k + 1, n):
-                row[j] -= first * w[j] + second * v[j]
+            v[i] = u[i]
+            w[i] = y[i] - 0.5 * inner * u[i]
     for k in range(max(n - 2, 0), n):
-        diagonal[k] = a[k, k]
+        diagonal[k] = a[k, k] - 2.0 * v[k] * w[k]
     if n > 1:
-        beside[n - 2] = a[n - 2, n - 1]
+        beside[n - 2] = a[n - 2, n - 1] - v[n - 2] * w[n - 1] - w[n - 2] * v[n - 1]
 
 
 @partial(compiled, nogil=True, error_model="numpy")

@@ -63,9 +63,9 @@ def _memory(slices: int, dataset: Dataset, *, beam_paths: Path | None = None, **
     fibres = most_fibres(dataset, table_of_dataset(dataset, beam_paths))
     bins = dataset.axis("azimuth").size * dataset.axis("q").size
     paths = dataset.axis("rotation_angle").size * dataset.axis("x").size
-    streaks = min(dataset.axis("rotation_angle").size * fibres * bins * 8, 256 << 20) + 2 * fibres * bins * 8
+    streaks = 3 * fibres * bins * 8 + (24 << 20)  # of one rotation, and the table that they come from
     block = slices * paths * bins * dataset.dtype.itemsize * 2
-    return float(block + paths * bins * 8 * 8 + streaks + 6 * fibres**2 * 8 + 64 * bins * fibres * 8)
+    return float(block + paths * bins * 8 * 8 + streaks + 5 * fibres**2 * 8)
 
 
 def _cost(slices: int, dataset: Dataset, *, beam_paths: Path | None = None, **_: Any) -> float:

@@ -58,14 +58,20 @@ class NonNegative:
         out[self.free] = self.factor.inverse_diagonal(threads) / self.scale[self.free] ** 2
         return out
 
-    def variance_if_free(self, normal: Floats, index: int) -> float:
-        """Return the variance that an unknown held at zero would have beside the free ones; infinite where none."""
-        if not self.scale[index] > 0:
-            return float("inf")
-        shared = normal[index, self.free] / (self.scale[index] * self.scale[self.free])
-        half = self.factor.half_solve(shared)
-        left = 1.0 - float(half @ half)
-        return float(1.0 / (left * self.scale[index] ** 2)) if left > 1e-10 else float("inf")
+    def variances_if_free(self, normal: Floats, index: NDArray[np.intp], threads: int | None = None) -> Floats:
+        """Return (m,) variances that unknowns held at zero would have, each alone beside the free ones.
+
+        Infinite where there is none. Of `normal` only what stands beside the diagonal is read.
+        """
+        known = self.scale[index] > 0
+        scale = self.scale[index[known]]
+        shared = normal[np.ix_(index[known], np.flatnonzero(self.free))]
+        shared /= scale[:, None] * self.scale[self.free]
+        left = 1.0 - self.factor.half_squares(shared, threads)
+        out = np.full(len(index), np.inf)
+        with np.errstate(divide="ignore"):
+            out[known] = np.where(left > 1e-10, 1.0 / (left * scale**2), np.inf)
+        return out
 
 
 def nonnegative_least_squares(
@@ -75,6 +81,7 @@ def nonnegative_least_squares(
     sweeps: int = 200,
     exchanges: int = 400,
     tolerance: float = 1e-11,
+    free: NDArray[np.bool_] | None = None,
     threads: int | None = None,
 ) -> NonNegative:
     """Minimise x^T N x / 2 - right^T x with no x below zero.
@@ -91,6 +98,9 @@ def nonnegative_least_squares(
         At most so many changes of the set of free unknowns.
     tolerance : float
         What counts as zero, in units of the largest scaled right-hand side.
+    free : (n,) bool array, optional
+        Where the search for the unknowns that are not zero begins, as the solution of a similar problem had them; then
+        without coordinate descent. The solution is the same.
     threads : int, optional
         By default as many as the process may use; the result does not depend on it.
 
@@ -111,12 +121,17 @@ def nonnegative_least_squares(
     seen = diagonal > 0
     scale = np.sqrt(np.where(seen, diagonal, 0.0))
     inverse = np.where(seen, 1.0 / np.where(seen, scale, 1.0), 0.0)
-    scaled = normal * inverse * inverse[:, None]
+    scaled = normal * inverse
+    scaled *= inverse[:, None]
     wanted = right * inverse
     largest = float(np.abs(wanted).max(initial=0.0)) or 1.0
-    x = np.zeros(len(right))
-    done = _descend(scaled, wanted / largest, x, sweeps, 1e-4)
-    free = x > 0
+    done = 0
+    if free is None:
+        x = np.zeros(len(right))
+        done = _descend(scaled, wanted / largest, x, sweeps, 1e-4)
+        free = x > 0
+    else:
+        free = free & seen
     x, gradient, factor, made = _settle(scaled, wanted / largest, free, seen, tolerance, exchanges, threads)
     beyond = max(float(-gradient[~free & seen].min(initial=0.0)), float(np.abs(gradient[free]).max(initial=0.0)))
     violation = max(beyond, float(-x.min(initial=0.0)))
@@ -138,7 +153,7 @@ def _settle(
     fewest, patience = len(right) + 1, _PATIENCE
     for made in range(exchanges + 1):
         chosen = np.flatnonzero(free)
-        factor = cholesky(normal[np.ix_(chosen, chosen)], threads=threads)
+        factor = cholesky(normal[np.ix_(chosen, chosen)], overwrite=True, threads=threads)
         x = np.zeros(len(right))
         x[chosen] = factor.solve(right[chosen])
         gradient = _gradient(normal, x, right)
