@@ -68,13 +68,25 @@ class _Compiled:
         functools.update_wrapper(self, function)
         self._function, self._options = function, options
         self._made: Any = None
+        self._inner: Any = None
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the compiled function."""
         return (self._made or self._make())(*arguments, **named)
 
+    @property
+    def _numba_type_(self) -> Any:
+        """What compiled functions call.
+
+        Without what takes the arguments from Python: of a function with many that is a third of the compilation.
+        """
+        with _LOCK:
+            if self._inner is None:
+                self._inner = _with_numba(self._function, {**self._options, **_NOT_FROM_PYTHON}, "within")
+        return self._inner._numba_type_
+
     def __getattr__(self, name: str) -> Any:
-        """Return what numba gives a compiled function: ``signatures``, ``py_func``, its type in other functions."""
+        """Return what numba gives a compiled function: ``signatures``, ``py_func``."""
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._made or self._make(), name)
@@ -86,14 +98,16 @@ class _Compiled:
             return self._made
 
 
-def _with_numba(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """Return the dispatcher of numba for a function."""
+_NOT_FROM_PYTHON = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def _with_numba(function: Callable[..., Any], options: dict[str, Any], part: str = "") -> Any:
+    """Return the dispatcher of numba for a function, whose machine code is kept in a part of the folder."""
     numba = _numba()
     folder = numba.config.CACHE_DIR or _folder()
     try:
-        if not folder:
-            return numba.njit(cache=True, **options)(function)
-        return keep(numba.njit(**options)(function), folder)
+        made = numba.njit(**options)(function)
+        return keep(made, str(Path(folder) / part)) if folder else made
     except RuntimeError:  # there is no folder that can be written to
         return numba.njit(**options)(function)
 

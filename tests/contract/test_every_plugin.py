@@ -124,7 +124,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
         | {"error_model": "poisson", "measure": "integral", "mask_above": 60.0, "normalise": "monitor"},
     ],
     "raw_volume": [{}, {"limits": [0.0, 1.0]}],
-    "reconstruct_fibres": [{"max_iterations": 3}, {"refine_angles": False, "background": "none", "weights": "robust"}],
+    "reconstruct_fibres": [
+        {"max_iterations": 3},
+        {"max_iterations": 3, "refine_angles": False, "background": "none", "weights": "robust"},
+    ],
     "reconstruct": [
         {},
         {"centre": 7.25, "filter": "hann", "padding": "zero", "size": 11, "mask": 0.9},

@@ -79,6 +79,7 @@ def _not_compiled(
     """Correct all slices with the compiled kernel, in several threads; return those it was not there for."""
     if counts.ndim != 3 or not len(flats) or importlib.util.find_spec("numba") is None:
         return list(range(len(counts)))
+    from tomosaxs_plugins.compiled import read_only
     from tomosaxs_plugins.corrections.rows import transmission_of_rows
     from tomosaxs_plugins.volume.parts import for_each
 
@@ -88,11 +89,11 @@ def _not_compiled(
     def lines(values: NDArray[Any], number: int) -> NDArray[Any]:
         """Return what belongs to a slice as (..., lines, columns), a line along the row of the detector."""
         own = values[..., min(number, values.shape[-3] - 1), :, :]
-        return np.moveaxis(np.broadcast_to(own, (*own.shape[:-2], *shape)), row - 2, -1)
+        return read_only(np.moveaxis(np.broadcast_to(own, (*own.shape[:-2], *shape)), row - 2, -1))
 
     def one(number: int) -> None:
         room = np.empty(shape[row], np.float32)
-        given, target = np.moveaxis(data[number], row, -1), np.moveaxis(out[number], row, -1)
+        given, target = read_only(np.moveaxis(data[number], row, -1)), np.moveaxis(out[number], row, -1)
         of_slice = (lines(dark, number), lines(flats, number), lines(weights, number))
         dead[number] = transmission_of_rows(given, *of_slice, dead_below, fill, room, target)
 

@@ -93,7 +93,7 @@ def replace_zingers(
 
     def work(task: tuple[int, int, int]) -> int:
         n, first, last = task
-        arrays = (stack[n], black[min(n, len(black) - 1)], full[min(n, len(full) - 1)], out[n])
+        arrays = (stack[n], read_only(black[min(n, len(black) - 1)]), full[min(n, len(full) - 1)], out[n])
         found: int = _replace_rows(
             *arrays, first, last, np.float32(limit), np.float32(relative), size, reach,
             outliers != "dark", outliers != "bright",

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomosaxs_plugins.compiled import compiled
+from tomosaxs_plugins.compiled import compiled, read_only
 from tomosaxs_plugins.reconstruction.grid import check_sinograms, mask_outside
 from tomosaxs_plugins.reconstruction.gridding_one import pitch_of_one, reconstruct_one
 from tomosaxs_plugins.reconstruction.gridding_plan import CHUNK, PAD, Plan, Region, lengths, plan_of
@@ -188,7 +188,9 @@ def _reconstruct(
             if asides is not None:
                 places = np.zeros(LANES)
                 places[: len(group)] = asides[group.start : group.stop]
-            reconstruct_eight(values.ravel(), places, plan, space, spectra, grid, volume.ravel(), group.start)
+            reconstruct_eight(
+                read_only(values.ravel()), places, plan, space, spectra, grid, volume.ravel(), group.start
+            )
 
     if workers < 2:
         share(tasks)
@@ -209,4 +211,4 @@ def _alone(
     """Reconstruct one slice."""
     columns = -(-(plan.rows.length + 1 + 2 * PAD) // 8) * 8
     grid = aligned(2 * pitch_of_one(plan.columns.length) * columns)
-    reconstruct_one(sinogram.ravel(), 0, aside, plan, space, spectra, grid, pixels.ravel(), 0)
+    reconstruct_one(read_only(sinogram.ravel()), 0, aside, plan, space, spectra, grid, pixels.ravel(), 0)

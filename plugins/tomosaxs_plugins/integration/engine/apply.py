@@ -117,9 +117,9 @@ def integrate(
         signal, variance, loss = (_sums(lookup) for _ in range(3))
         lost = np.zeros((lookup.bins, LANES), dtype=np.int64)
         buffer, other = _aligned(LANES * LANES), _aligned(LANES * LANES)
-        spread = None if spreads is None else spreads(begin, end)
+        spread = None if spreads is None else read_only(spreads(begin, end))
         if sigma is not None:
-            spread = sigma[begin:end].reshape(-1)
+            spread = read_only(sigma[begin:end].reshape(-1))
         most = None if spread is None else spread.dtype.type(np.finfo(spread.dtype).max)
         spread_starts = (lanes - begin) * pixels
         given: tuple[Any, ...] = (flat, starts, *limits, *tables)
