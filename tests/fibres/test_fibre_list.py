@@ -1,4 +1,4 @@
-"""The shipped list, from simulated frames to maps: right within its uncertainties, the same bits on two ranks."""
+"""The shipped list, from simulated frames to maps: right within its uncertainties, the same bits on 1 to 3 ranks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,25 @@ SMALL = (
     "input.saxs.shape=filled", "input.saxs.voxels=4", "input.saxs.slices=2", "input.saxs.rows=285",
     "input.saxs.columns=552", "input.saxs.beam_centre=[276,276]",
 )  # fmt: skip
-
-
+THREE = (
+    "input.saxs.shape=filled", "input.saxs.voxels=3", "input.saxs.slices=3", "input.saxs.angles=5",
+    "input.saxs.pixel_size=860", "input.saxs.rows=57", "input.saxs.columns=111", "input.saxs.beam_centre=[55.2,55.2]",
+    "reconstruct_fibres.smearing=0.0025",
+)  # fmt: skip
+"""Three slices in pixels of five by five: quick, and coarser than one would measure."""
 LIST = shipped_lists()["fibre_reconstruction"]
 
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
-def _run(out: Path, *launcher: str) -> Path:
+def _run(out: Path, *launcher: str, chosen: tuple[str, ...] = SMALL) -> Path:
     """Run the list with one thread a rank: uncertainties depend on the number of threads in their last digits."""
     command = [*launcher, sys.executable, "-m", "tomosaxs", "run", str(LIST)]
-    chosen = [word for each in SMALL for word in ("--set", each)]
+    settings = [word for each in chosen for word in ("--set", each)]
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
-        [*command, *chosen, "-o", str(out)], env={**os.environ, **ONE_THREAD, "PYTHONPATH": paths}, cwd=out.parent,
+        [*command, *settings, "-o", str(out)], env={**os.environ, **ONE_THREAD, "PYTHONPATH": paths}, cwd=out.parent,
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -87,16 +91,25 @@ def test_errors_are_within_the_uncertainties(columns: dict[str, np.ndarray], tru
     assert np.sqrt(np.mean((columns["strain"] - strain)[solved] ** 2)) < 5e-4
 
 
-def test_two_ranks_give_the_same_bits(done: Path) -> None:
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _run(tmp_path_factory.mktemp("three") / "alone", chosen=THREE)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_three_slices_give_the_same_bits_on_any_number_of_ranks(ranks: int, three: Path) -> None:
     if MPIRUN is None or find_spec("mpi4py") is None:
         pytest.skip("no mpirun beside this Python, or no mpi4py: pip install 'tomosaxs[mpi]'")
-    other = _run(done.parent / "on_two", MPIRUN, "-n", "2")
-    names = ("map_fibres_fibres/data", "map_fibres_maps/data", "map_fibres_maps/errors")
-    with h5py.File(done / "result.nxs") as one, h5py.File(other / "result.nxs") as two:
-        for name in names:
-            np.testing.assert_array_equal(one[f"entry/{name}"][()], two[f"entry/{name}"][()])
+    other = _run(three.parent / f"on_{ranks}", MPIRUN, "-n", str(ranks), chosen=THREE)
+    names = ("azimuthal_library/data", "azimuthal_library/errors", "map_fibres_fibres/data", "map_fibres_maps/data")
+    with h5py.File(three / "result.nxs") as one, h5py.File(other / "result.nxs") as several:
+        for name in (*names, "map_fibres_maps/errors"):
+            np.testing.assert_array_equal(one[f"entry/{name}"][()], several[f"entry/{name}"][()])
+        flags = one["entry/map_fibres_fibres/flag/data"][()]
+    assert flags.shape == (3, 9)
+    assert np.all((flags == 0).any(axis=1))  # every slice has fibres that are solved
     for name in ("fibres.csv", "fibres.vtp"):
-        assert (done / "save_fibres" / name).read_bytes() == (other / "save_fibres" / name).read_bytes()
+        assert (three / "save_fibres" / name).read_bytes() == (other / "save_fibres" / name).read_bytes()
 
 
 def test_the_report_shows_maps_truth_and_fits(done: Path) -> None:
