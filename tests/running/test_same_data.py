@@ -8,7 +8,8 @@ import pytest
 from running_commands import here, same, values
 
 LISTS = Path(__file__).resolve().parents[2] / "process_lists"
-WAYS = [(0, 1), (0, 7), (1, None), (2, 7), (3, 1), (4, None)]
+WAYS = [(0, 1), (0, 7), (1, None), (2, None), (3, 1)]
+MORE = [(2, 7), (4, None)]
 
 
 def arguments(kind, scan, raster):
@@ -34,7 +35,7 @@ def reference(kind, scan, raster, tmp_path_factory):
     return here(listing, out, inputs=[str(path)], settings=settings)
 
 
-@pytest.mark.parametrize(("ranks", "block"), WAYS)
+@pytest.mark.parametrize(("ranks", "block"), [*WAYS, *(pytest.param(*way, marks=pytest.mark.long) for way in MORE)])
 def test_ranks_and_blocks(ranks, block, kind, reference, command, scan, raster, tmp_path) -> None:
     listing, path, settings = arguments(kind, scan, raster)
     if ranks == 0:
