@@ -80,7 +80,15 @@ def _original(parameters: dict[str, Any]) -> Any:
     return OriginalOptions(**{name: parameters[name] for name in names})
 
 
-@plugin(shape=_shape, check=_check, memory=_memory, cost=_cost, uncertainty=True, nan=True)
+@plugin(
+    shape=_shape,
+    check=_check,
+    memory=_memory,
+    cost=_cost,
+    cite="10.1021/acsnano.7b00563",
+    uncertainty=True,
+    nan=True,
+)
 def estimate_amplitudes(
     data: FibreSlices,
     scan: Scan,

@@ -83,7 +83,15 @@ def _cost(slices: int, dataset: Dataset, *, beam_paths: Path | None = None, **_:
     return float(slices) * fibres**2
 
 
-@plugin(shape=_shape, check=_check, memory=_memory, cost=_cost, uncertainty=True, nan=True)
+@plugin(
+    shape=_shape,
+    check=_check,
+    memory=_memory,
+    cost=_cost,
+    cite="10.1021/acsnano.7b00563",
+    uncertainty=True,
+    nan=True,
+)
 def reconstruct_fibres(
     data: FibreSlices,
     scan: Scan,

@@ -25,7 +25,7 @@ _UNITS = {
 }  # fmt: skip
 
 
-@loader(absent="write")
+@loader(absent="write", cite="10.1021/acsnano.7b00563")
 def simulate_fibre_scan(
     path: Path | None = None,
     *,
