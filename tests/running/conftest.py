@@ -14,7 +14,7 @@ from tomosaxs.testing import SaxsSettings, ScanSettings, micro_ct_scan, saxs_map
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from running_commands import AXIS, OWN, SHORT_LIST, Done, Started, environment, words
+from running_commands import AXIS, OWN, SHORT_LIST, Done, Started, environment, typed, words
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,16 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
             check=False,
         )
         return Done(done.returncode, done.stdout, time.monotonic() - begun)
+
+    return run
+
+
+@pytest.fixture
+def quick(command: Callable[..., Done], tmp_path: Path) -> Callable[..., Done]:
+    """Run ``tomosaxs ARGUMENTS`` in this process; under mpirun, in others, where `ranks` is given."""
+
+    def run(*arguments: object, ranks: int = 0) -> Done:
+        return command(*arguments, ranks=ranks) if ranks else typed(*arguments, cwd=tmp_path)
 
     return run
 

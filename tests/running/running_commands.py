@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -142,6 +144,24 @@ def here(listing: Path, folder: Path, **options: Any) -> dict[str, np.ndarray[An
 
     tomosaxs.run(listing, output=folder, log=lambda text: None, **options)
     return values(folder)
+
+
+def typed(*arguments: object, cwd: Path) -> Done:
+    """Run ``tomosaxs ARGUMENTS`` in this process, as it is typed: what it says, and its exit status."""
+    from tomosaxs.cli.commands import tomosaxs
+    from tomosaxs.cli.ending import guarded
+
+    said, place, begun = io.StringIO(), Path.cwd(), time.monotonic()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            status = guarded(tomosaxs, [str(word) for word in arguments])
+    finally:
+        os.chdir(place)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return Done(status, said.getvalue(), time.monotonic() - begun)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> None:

@@ -81,10 +81,10 @@ def test_replay_of_a_list_with_a_relative_path_finds_the_moved_scan(runs, comman
     assert "volume: equal" in done.text
 
 
-def test_compare_names_what_differs(runs, command, tmp_path) -> None:
-    done = command("run", runs, "-o", tmp_path / "second", "--set", "volume.filter=ramp")
+def test_compare_names_what_differs(runs, quick, tmp_path) -> None:
+    done = quick("run", runs, "-o", tmp_path / "second", "--set", "volume.filter=ramp")
     assert done.status == 0, done.text
-    done = command("compare", tmp_path / "first", tmp_path / "second", "-o", tmp_path / "pictures")
+    done = quick("compare", tmp_path / "first", tmp_path / "second", "-o", tmp_path / "pictures")
     assert done.status == 1
     assert "volume.filter: hann -> ramp" in done.text
     assert "-# --set volume.filter=hann" in done.text
@@ -101,14 +101,14 @@ def test_compare_names_what_differs(runs, command, tmp_path) -> None:
     assert each.where == np.unravel_index(gap.argmax(), gap.shape)
     assert each.rms == pytest.approx(np.sqrt((gap**2).mean()))
     assert each.relative == pytest.approx(gap.max() / np.ptp(one))
-    assert command("compare", tmp_path / "first", tmp_path / "second", "--tolerance", "10").status == 0
+    assert quick("compare", tmp_path / "first", tmp_path / "second", "--tolerance", "10").status == 0
 
 
-def test_compare_itself_and_what_is_no_result(runs, command, tmp_path) -> None:
-    done = command("compare", tmp_path / "first", tmp_path / "first" / "result.nxs")
+def test_compare_itself_and_what_is_no_result(runs, quick, tmp_path) -> None:
+    done = quick("compare", tmp_path / "first", tmp_path / "first" / "result.nxs")
     assert done.status == 0
     assert "differ" not in done.text
     for wrong in (runs, tmp_path / "nowhere", tmp_path):
-        done = command("compare", tmp_path / "first", wrong)
+        done = quick("compare", tmp_path / "first", wrong)
         assert done.status == 2
         assert len(done.text.strip().splitlines()) == 1

@@ -97,13 +97,13 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("change", "status", "parts"), TABLE, ids=[row[0].__name__ for row in TABLE])
-def test_refused(change, status, parts, scan, make_list, command, tmp_path) -> None:
+def test_refused(change, status, parts, scan, make_list, quick, tmp_path) -> None:
     copy = tmp_path / "copy.nxs"
     shutil.copy(scan, copy)
     change(copy)
     listing = make_list()
     listing.write_text(listing.read_text().replace(str(scan), "copy.nxs"))
-    done = command("run", listing, "-o", tmp_path / "out", ranks=2 if change in (truncated, zero_flats) else 0)
+    done = quick("run", listing, "-o", tmp_path / "out", ranks=2 if change in (truncated, zero_flats) else 0)
     assert done.status == status, done.text
     assert "Traceback" not in done.text
     said = done.text[done.text.index("tomosaxs: error: ") :]
@@ -126,10 +126,10 @@ def test_refused(change, status, parts, scan, make_list, command, tmp_path) -> N
         ("{detector_x: [0, 3.5]}", ["crop", "3.5"]),
     ],
 )
-def test_crop_outside(crop, says, make_list, command, tmp_path, scan) -> None:
+def test_crop_outside(crop, says, make_list, quick, tmp_path, scan) -> None:
     listing = make_list()
     listing.write_text(listing.read_text().replace(f"path: {scan}", f"path: {scan}\n    crop: {crop}"))
-    done = command("plan", listing)
+    done = quick("plan", listing)
     if not says:  # ranges from begin, mid and end are clipped to the data
         assert done.status == 0, done.text
         assert "(rotation_angle 91, detector_y 24, detector_x 64)" in done.text
@@ -140,10 +140,10 @@ def test_crop_outside(crop, says, make_list, command, tmp_path, scan) -> None:
     assert "Traceback" not in done.text
 
 
-def test_crop_of_one_column_or_row_gives_a_message_or_a_result(make_list, command, tmp_path, scan) -> None:
+def test_crop_of_one_column_or_row_gives_a_message_or_a_result(make_list, quick, tmp_path, scan) -> None:
     listing = make_list()
     listing.write_text(listing.read_text().replace(f"path: {scan}", f"path: {scan}\n    crop: {{detector_x: [5, 6]}}"))
-    done = command("run", listing, "-o", tmp_path / "out")
+    done = quick("run", listing, "-o", tmp_path / "out")
     assert done.status == 2, done.text
     assert "centre 33.7 lies outside the columns 5 to 5" in done.text
     assert "step 3 reconstruct.centre" in done.text
@@ -151,7 +151,7 @@ def test_crop_of_one_column_or_row_gives_a_message_or_a_result(make_list, comman
 
 
 @pytest.mark.parametrize("ranks", [0, 2])
-def test_an_output_that_cannot_be_written(ranks, make_list, command, tmp_path) -> None:
+def test_an_output_that_cannot_be_written(ranks, make_list, quick, tmp_path) -> None:
     listing = make_list()
     (tmp_path / "a-file").write_text("mine")
     for place, says in (
@@ -159,7 +159,7 @@ def test_an_output_that_cannot_be_written(ranks, make_list, command, tmp_path) -
         (tmp_path / "a-file" / "below", "cannot be written"),
         (Path("/proc/nowhere"), "cannot be written"),
     ):
-        done = command("run", listing, "-o", place, ranks=ranks)
+        done = quick("run", listing, "-o", place, ranks=ranks)
         assert done.status == 2, done.text
         assert done.text.count("tomosaxs: error: ") == 1, done.text
         assert says in done.text
@@ -169,7 +169,7 @@ def test_an_output_that_cannot_be_written(ranks, make_list, command, tmp_path) -
     assert (tmp_path / "a-file").read_text() == "mine"
 
 
-def test_input_is_output(make_list, command, tmp_path, scan) -> None:
+def test_input_is_output(make_list, quick, tmp_path, scan) -> None:
     """Neither by name, nor by a link, nor when the raw data are called result.nxs."""
     out = tmp_path / "out"
     out.mkdir()
@@ -178,19 +178,19 @@ def test_input_is_output(make_list, command, tmp_path, scan) -> None:
     (tmp_path / "link.nxs").symlink_to(out / "result.nxs")
     (tmp_path / "hard.nxs").hardlink_to(out / "result.nxs")
     for name in (out / "result.nxs", tmp_path / "link.nxs", tmp_path / "hard.nxs"):
-        done = command("run", make_list(), "--input", name, "-o", out)
+        done = quick("run", make_list(), "--input", name, "-o", out)
         assert done.status == 2, done.text
         assert "input and output are the same file" in done.text
         assert str(out) in done.text
         assert hashlib.sha256((out / "result.nxs").read_bytes()).hexdigest() == before
 
 
-def test_raw_data_stay_as_they_are(make_list, command, tmp_path, scan) -> None:
+def test_raw_data_stay_as_they_are(make_list, quick, tmp_path, scan) -> None:
     """Opened for reading only: a file without any permission to write does, and keeps its bytes and its time."""
     copy = tmp_path / "raw.nxs"
     shutil.copy(scan, copy)
     copy.chmod(0o444)
     before = (copy.stat().st_mtime_ns, hashlib.sha256(copy.read_bytes()).hexdigest())
-    done = command("run", make_list(), "--input", copy, "-o", tmp_path / "out")
+    done = quick("run", make_list(), "--input", copy, "-o", tmp_path / "out")
     assert done.status == 0, done.text
     assert (copy.stat().st_mtime_ns, hashlib.sha256(copy.read_bytes()).hexdigest()) == before

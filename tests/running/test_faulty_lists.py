@@ -58,12 +58,12 @@ def assert_refused(done, folder, parts) -> None:
 
 
 @pytest.mark.parametrize(("name", "old", "new", "line", "parts"), TABLE, ids=[row[0] for row in TABLE])
-def test_refused_with_its_place(name, old, new, line, parts, make_list, command, tmp_path) -> None:
+def test_refused_with_its_place(name, old, new, line, parts, make_list, quick, tmp_path) -> None:
     listing = make_list(text=GOOD)
     text = listing.read_text()
     assert old is None or text.count(old) == 1
     listing.write_text(new if old is None else text.replace(old, new))
-    done = command("run", listing, "-o", tmp_path / "out")
+    done = quick("run", listing, "-o", tmp_path / "out")
     assert_refused(done, tmp_path / "out", [f"{listing}:{line}: ", *parts])
     assert len(done.text.strip().splitlines()) == 1, done.text
     assert not (tmp_path / "out").exists()
@@ -91,8 +91,8 @@ def test_all_faults_at_once_and_once_under_mpirun(make_list, command, tmp_path) 
         (["--resune"], ["--resune", "--resume"], 0),
     ],
 )
-def test_the_command_line_at_fault(arguments, says, ranks, make_list, command, tmp_path) -> None:
-    done = command("run", make_list(text=GOOD), "-o", tmp_path / "out", *arguments, ranks=ranks)
+def test_the_command_line_at_fault(arguments, says, ranks, make_list, quick, tmp_path) -> None:
+    done = quick("run", make_list(text=GOOD), "-o", tmp_path / "out", *arguments, ranks=ranks)
     assert done.status == 2, done.text
     assert all(part in done.text for part in says), done.text
     assert done.text.count(says[-1]) == 1, done.text
