@@ -40,6 +40,8 @@ FLAGS: Final[dict[int, str]] = {
     7: "the fit did not converge",
     8: "leaving out one angle changes the result",
     9: "rejected by a rule of the sequential method",
+    10: "another solution describes the data about as well",
+    11: "the uncertainty does not tell how far it may be off",
 }
 
 NAMES: Final = tuple(name for name, _, _ in COLUMNS)

@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from tomosaxs_plugins.fibres.joint_checks import leave_one_angle_out, reduced_chi_squared
+from tomosaxs_plugins.fibres.joint_coarse import coarse_start
 from tomosaxs_plugins.fibres.joint_covariance import covariance_of
 from tomosaxs_plugins.fibres.joint_fit import Fit
-from tomosaxs_plugins.fibres.joint_groups import inseparable, merged
+from tomosaxs_plugins.fibres.joint_groups import inseparable, mean_of_groups, merged
 from tomosaxs_plugins.fibres.joint_options import JointOptions
+from tomosaxs_plugins.fibres.joint_profile import bent
 from tomosaxs_plugins.fibres.joint_report import outcome_of
-from tomosaxs_plugins.fibres.joint_restart import moved, suspects
+from tomosaxs_plugins.fibres.joint_restart import Trial, bettered, tried, undecided
 from tomosaxs_plugins.fibres.joint_sights import Workers, workers
-from tomosaxs_plugins.fibres.joint_solver import Solution, first_heights, solve, solve_in_stages
+from tomosaxs_plugins.fibres.joint_solver import Solution, solve
+from tomosaxs_plugins.fibres.joint_starts import alike, deviations, overlaps, starts
 from tomosaxs_plugins.fibres.outcome import Outcome
-from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Library
+from tomosaxs_plugins.fibres.problem import BeamPaths, Bins, FibreTable, Floats, Library
 
 
 def solve_joint(
@@ -68,39 +71,49 @@ def _solve(
     library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, options: JointOptions, crew: Workers
 ) -> Outcome:
     fit = Fit(library, paths, bins, start, options, crew)
-    solution = fitted(fit, paths)
+    parameters = coarse_start(library, paths, bins, start, options, crew)
+    solution, elsewhere = fitted(fit, parameters)
     covariance = covariance_of(fit, solution)
     leader = inseparable(covariance, solution.state.parameters, fit.sights.paths_of_fibres())
     if np.any(leader != np.arange(len(leader))):
         fit = Fit(library, merged(paths, leader), bins, start, options, crew)
-        solution = fitted(fit, paths)
+        solution, elsewhere = fitted(fit, mean_of_groups(solution.state.parameters, leader))
         covariance = covariance_of(fit, solution)
     details: dict[str, Any] = {"covariance": covariance.blocks, "products": solution.products}
     details["basis"] = fit.background.basis
+    shared = overlaps(fit, solution.state.streaks, solution.precision)
+    doubts = (
+        undecided(elsewhere, solution.state.parameters, covariance.blocks),
+        bent(fit, solution, covariance.blocks, shared),
+    )
     chi_squared = reduced_chi_squared(fit, solution)
     changes = None
     if options.leave_one_out:
         changes, steps = leave_one_angle_out(fit, solution, paths.path_rotation)
         details["changes"], details["steps"] = changes, steps
-    return outcome_of(fit, solution, covariance, leader, chi_squared, changes, paths, details)
+    return outcome_of(fit, solution, covariance, leader, doubts, chi_squared, changes, paths, details)
 
 
-def fitted(fit: Fit, paths: BeamPaths) -> Solution:
-    """Return the solution of all fibres, those tried again that may be in a wrong place."""
-    solution = solve_in_stages(fit, first_heights(fit))
+def fitted(fit: Fit, parameters: Floats) -> tuple[Solution, list[Trial]]:
+    """Return the solution of all fibres from `parameters`, and trials of other places that are not ruled out."""
+    solution = solve(fit, parameters)
+    changed = np.ones(len(parameters), np.bool_)
+    kept: list[Trial] = []
     for _ in range(fit.options.restarts):
-        chosen = suspects(fit, solution, paths.path_rotation)
-        if not len(chosen):
+        shared = alike(fit, solution.state.parameters, solution.precision)
+        trials = tried(fit, solution, starts(fit, solution, shared, changed))
+        kept = [each for each in kept if not changed[each.members].any()] + trials
+        better, waiting = bettered(solution.state.parameters, trials)
+        if np.array_equal(better, solution.state.parameters):
             break
-        parameters, count = moved(fit, solution, chosen)
-        if not count:
-            break
-        again = solve(fit, parameters)
+        again = solve(fit, better)
         if again.cost > solution.cost:
             break
+        moves = np.abs(again.state.parameters - solution.state.parameters)[:, 1 : fit.terms]
+        changed = waiting | np.any(moves > deviations(fit, again)[:, 1:], axis=1)
         iterations, products = solution.iterations + again.iterations, solution.products + again.products
         solution = replace(again, iterations=iterations, products=products)
-    return solution
+    return solution, kept
 
 
 def check(library: Library, paths: BeamPaths, bins: Bins, start: FibreTable) -> None:

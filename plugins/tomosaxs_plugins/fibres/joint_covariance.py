@@ -62,7 +62,7 @@ def covariance_of(fit: Fit, solution: Solution, most: int = MOST_UNKNOWNS) -> Co
     else:
         portions = _portions(fit, fibres, most // terms)
     for mine, together in portions:
-        inverse = _inverse(_normal_matrix(fit, solution, together, prior))
+        inverse = _inverse(normal_matrix(fit, solution, together, prior))
         place = np.searchsorted(together, mine)
         heights = inverse[::terms, ::terms]
         spread = np.sqrt(np.diagonal(heights))
@@ -93,7 +93,7 @@ def _portions(fit: Fit, fibres: Integers, most: int) -> list[tuple[Integers, Int
     return out
 
 
-def _normal_matrix(fit: Fit, solution: Solution, fibres: Integers, prior: Floats) -> Floats:
+def normal_matrix(fit: Fit, solution: Solution, fibres: Integers, prior: Floats) -> Floats:
     """Return J^T W J + prior of some fibres, all others held, backgrounds eliminated; only its lower half is right.
 
     One beam path at a time, in their order.

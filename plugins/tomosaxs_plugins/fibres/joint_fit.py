@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomosaxs_plugins.fibres.binned import Plan
 from tomosaxs_plugins.fibres.joint_background import Background, exponential_family
 from tomosaxs_plugins.fibres.joint_options import JointOptions
 from tomosaxs_plugins.fibres.joint_sights import Sights, Workers, sights_of
@@ -54,6 +55,8 @@ class Fit:
         Threads.
     """
 
+    plan: Plan | None = None
+
     def __init__(
         self, library: Library, paths: BeamPaths, bins: Bins, start: FibreTable, options: JointOptions, crew: Workers
     ) -> None:
@@ -91,6 +94,7 @@ class Fit:
             self.options.folded,
             self.options.window,
             self.crew,
+            self.plan,
         )
         return State(parameters, streaks, streaks.forward(parameters[:, :1]))
 

@@ -60,3 +60,11 @@ def merged(paths: BeamPaths, leader: Integers) -> BeamPaths:
     np.add.at(weight, inverse, paths.weight)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(key // fibres, minlength=count))]).astype(np.intp)
     return replace(paths, offsets=offsets, fibre=(key % fibres).astype(np.intp), weight=weight)
+
+
+def mean_of_groups(parameters: Floats, leader: Integers) -> Floats:
+    """Return parameters in which the first of every group has the mean of the group, to start from."""
+    out = parameters.copy()
+    for first in np.unique(leader[leader != np.arange(len(leader))]):
+        out[first] = parameters[leader == first].mean(axis=0)
+    return np.asarray(out)

@@ -16,9 +16,32 @@ import numpy as np
 from tomosaxs_plugins.compiled import compiled
 from tomosaxs_plugins.fibres.binned import STRIDE, bins_of, bins_of_all, is_dark, row_derivatives
 from tomosaxs_plugins.fibres.binned import row as streak_row
+from tomosaxs_plugins.fibres.streak import streak
 
 _loop = partial(compiled, nogil=True, error_model="numpy", fastmath={"contract"})
 _sums = partial(compiled, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+
+
+@_loop
+def is_lit(points: Any, m: float, nz: float, constants: Any, least: float) -> bool:
+    """Return whether a streak somewhere reaches `least` of its peak along one azimuth.
+
+    The radial factor is 1 where the azimuth crosses the sphere that carries the streak, and the other varies slowly
+    there; q0 and the ends of the points are looked at too.
+    """
+    q = points[0]
+    q0, radius, steep, narrow = constants[0], constants[1], constants[2], constants[3]
+    lean = points[2, 0] / (q[0] * q[0])  # component along the beam over q^2
+    centre = q0 - radius
+    along = min(abs(math.sqrt(1 - (q0 * lean) ** 2) * m + q0 * lean * nz), 1.0)
+    rest = radius * radius - centre * centre * (1 - along * along)
+    crossing = centre * along + math.sqrt(max(rest, 0.0))
+    for place in (min(max(crossing, q[0]), q[-1]), q0, q[0], q[-1]):
+        out_of_plane = place * lean
+        u = place * (math.sqrt(1 - out_of_plane * out_of_plane) * m + out_of_plane * nz)
+        if streak(place, u, q0, radius, steep, narrow) >= least:
+            return True
+    return False
 
 
 @_loop
@@ -39,7 +62,7 @@ def light_rows(
     `axis` (n_sights, 3) are directions, `shape` (n_fibres, 4) q0, wa, wmu, delta; `points`, `cosines` and `sines` say
     where bins are sampled, as `binned.plan` has them.
     """
-    constants, sums = np.empty(6), np.empty(points.shape[1])
+    constants = np.empty(6)
     middle, limit = cosines.shape[1] // 2, -math.log(least)  # folded: the first node of the other side
     for s in range(low, high):
         set_constants(shape[fibre[s]], constants)
@@ -48,11 +71,7 @@ def light_rows(
             m = cosines[c, middle] * axis[s, 0] + sines[c, middle] * axis[s, 1]
             if is_dark(points, m, axis[s, 2], constants, limit):
                 continue
-            sums[:] = 0.0
-            streak_row(points, m, axis[s, 2], constants, 1.0, sums)
-            for j in range(points.shape[1]):
-                if sums[j] >= least:
-                    lit[s, c] = True
+            lit[s, c] = is_lit(points, m, axis[s, 2], constants, least)
 
 
 @_loop

@@ -62,7 +62,7 @@ class JointOptions:
     huber: float = 2.5
     folded: bool = False
     leave_one_out: bool = True
-    restarts: int = 3
+    restarts: int = 6
 
     def prior_precision(self, q0: float) -> Floats:
         """Return (7,) inverse variances: height (none), q0, log wa, log wmu, logit delta, alpha, beta (rad)."""

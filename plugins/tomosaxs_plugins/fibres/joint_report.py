@@ -27,17 +27,21 @@ def outcome_of(
     solution: Solution,
     covariance: Covariance,
     leader: Integers,
+    doubts: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     chi_squared: tuple[Floats, Floats],
     changes: Floats | None,
     paths: BeamPaths,
     details: dict[str, Any],
 ) -> Outcome:
-    """Return the outcome of a slice; members of a group all have the values of the one that stands for it."""
+    """Return the outcome of a slice; members of a group all have the values of the one that stands for it.
+
+    `doubts` are fibres with another place as good, and those whose uncertainties chi squared does not bear out.
+    """
     parameters = solution.state.parameters[leader]
     blocks = covariance.blocks[leader]
     values, sd, height_sd = _table(parameters, blocks, fit)
     own, used = chi_squared
-    flags, reasons = _flags(fit, solution, covariance, leader, own - chance_of(used), changes, paths)
+    flags, reasons = _flags(fit, solution, covariance, leader, doubts, own - chance_of(used), changes, paths)
     unseen = (flags == 1) | (flags == 6)
     for table in (values, sd):
         for name in ("q0", "wa", "wmu", "delta", "amplitude"):
@@ -86,6 +90,7 @@ def _flags(
     solution: Solution,
     covariance: Covariance,
     leader: Integers,
+    doubts: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     excess: Floats,
     changes: Floats | None,
     paths: BeamPaths,
@@ -103,6 +108,7 @@ def _flags(
     at_bound = (parameters[:, Q0 : DELTA + 1] <= low[Q0 : DELTA + 1] + edge) | (
         parameters[:, Q0 : DELTA + 1] >= high[Q0 : DELTA + 1] - edge
     )
+    moves = np.abs(solution.step / sd).max(axis=1)
     limit = fit.terms + MOST_CHANGE * np.sqrt(2 * fit.terms) + MOST_CHANGE**2
     flags, reasons = np.zeros(count, np.int64), [""] * count
     for fibre in range(count):
@@ -121,8 +127,12 @@ def _flags(
             reasons[fibre] = ", ".join(name for name, yes in zip(NAMES[1:], at_bound[f], strict=False) if yes)
         elif unknown:
             flags[fibre], reasons[fibre] = 2, ", ".join(unknown)
-        elif solution.moves[f] > 10 * fit.options.tolerance:
-            flags[fibre], reasons[fibre] = 7, f"the last step was {solution.moves[f]:.2g} standard uncertainties"
+        elif moves[f] > 10 * fit.options.tolerance:
+            flags[fibre], reasons[fibre] = 7, f"the last step was {moves[f]:.2g} standard uncertainties"
+        elif doubts[0][f]:
+            flags[fibre], reasons[fibre] = 10, "exchanged with a neighbour, chi squared is about the same"
+        elif doubts[1][f]:
+            flags[fibre], reasons[fibre] = 11, "nearly one with a neighbour: chi squared is no parabola"
         elif excess[f] > 1.0:
             flags[fibre], reasons[fibre] = 4, "reduced chi squared of its bins is above what chance makes of it"
         elif changes is not None and changes[f].max() > limit:

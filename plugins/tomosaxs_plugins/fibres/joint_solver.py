@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tomosaxs_plugins.fibres.joint_fit import Fit, State, blocks_of, conjugate_gradients
-from tomosaxs_plugins.fibres.joint_streaks import HEIGHT, Q0
+from tomosaxs_plugins.fibres.joint_streaks import HEIGHT
 from tomosaxs_plugins.fibres.problem import Floats
 
 MOST_PRODUCTS = 400
-STAGES = (((0.012, 0.25, 0.18, 0.5), 12, 0.5),)
-"""Standard deviations of q0 (relative), log wa, log wmu and logit delta about the start, iterations, last move."""
 _TINY = 1e-9  # of the diagonal, where nothing is known of an unknown
 
 
@@ -36,8 +34,8 @@ class Solution:
         Chi squared of data and prior.
     iterations, products : int
         Iterations, and products with the normal matrix in them.
-    moves : (n_fibres,) float array
-        Last step of every fibre, in its standard uncertainties (of the fibre alone, which are the smaller ones).
+    step : (n_fibres, n_terms) float array
+        The last step in the unknowns (the height relative to `Fit.scale`).
     history : list of float
         Cost after every iteration, in the weights of that time.
     """
@@ -50,7 +48,7 @@ class Solution:
     cost: float
     iterations: int
     products: int
-    moves: Floats
+    step: Floats
     history: list[float]
 
 
@@ -91,35 +89,21 @@ def first_heights(fit: Fit, rounds: int = 3) -> Floats:
     return np.asarray(parameters)
 
 
-def solve_in_stages(fit: Fit, parameters: Floats, most: int | None = None) -> Solution:
-    """Iterate from `parameters` with shapes held near the start first, then as free as they are.
-
-    Far from the solution streaks would change their shapes and directions to stand for their neighbours, and stay so.
-    """
-    free = fit.prior
-    iterations, products = 0, 0
-    for spread, rounds, enough in STAGES:
-        held = np.array([np.inf, spread[0] * float(np.median(fit.start[:, Q0])), *spread[1:]]) ** -2.0
-        fit.prior = free.copy()
-        fit.prior[: len(held)] = np.maximum(free[: len(held)], held)
-        stage = solve(fit, parameters, rounds, enough)
-        parameters = stage.state.parameters
-        iterations, products = iterations + stage.iterations, products + stage.products
-    fit.prior = free
-    last = solve(fit, parameters, most)
-    return replace(last, iterations=iterations + last.iterations, products=products + last.products)
-
-
 def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float | None = None) -> Solution:
-    """Iterate from `parameters` until no fibre moves by more than `enough`, or `most` iterations are done."""
-    options = fit.options
-    enough = options.tolerance if enough is None else enough
+    """Iterate from `parameters` until it is at the minimum, or `most` iterations are done.
+
+    The end is where no fibre moves by more than `enough` of its standard uncertainty (that of the fibre alone, which is
+    the smaller one), or where chi squared cannot fall by more than the square of five times that: then all of it is so
+    near, also along directions in which fibres are determined only together and Newton's steps are no good. The
+    damping follows from how well a step did what was foretold of it (Nielsen, 1999).
+    """
+    enough = fit.options.tolerance if enough is None else enough
     state = fit.state(parameters)
     expected = state.sum
     precision, damping, products, loose = fit.precision(expected), 1e-2, 0, True
-    moves = np.full(len(parameters), np.inf)
+    step = np.full((len(parameters), fit.terms), np.inf)
     history: list[float] = []
-    for number in range(1, (most or options.max_iterations) + 1):
+    for number in range(1, (most or fit.options.max_iterations) + 1):
         for _ in range(2 if number == 1 else 1):  # the first weights do not know the background yet
             precision = fit.precision(expected)
             fit.background.weigh(precision)
@@ -130,7 +114,7 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float |
         right = state.streaks.backward(residual * precision) * fit.scale(state.parameters)
         right -= fit.prior * (state.parameters - fit.start)[:, : fit.terms]
         diagonal = np.diagonal(blocks, axis1=1, axis2=2)
-        accepted = False
+        harder = 4.0
         for _ in range(6):
             extra = fit.prior + damping * diagonal + _TINY * (1 + diagonal)
             inverse = inverse_blocks(blocks, extra)
@@ -138,27 +122,28 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float |
                 fit, state, precision, extra, inverse, right, 3e-2 if loose else 1e-3, MOST_PRODUCTS
             )
             products += used
+            foretold = float((step * right).sum() + damping * (step * step * diagonal).sum())
             trial = fit.state(fit.clip(state.parameters, step))
             trial_residual, trial_coefficients = fit.residual(trial.sum, precision)
             trial_cost = fit.cost(trial.parameters, trial_residual, precision)
             if trial_cost <= cost * (1 + 1e-9) + 1e-3:
-                accepted = True
                 break
-            damping = max(10 * damping, 1e-4)
-        if not accepted:
+            damping, harder = max(harder * damping, 1e-4), 2 * harder
+        else:
             break
-        damping = damping / 10 if damping > 1e-6 else 0.0
+        gain = (cost - trial_cost) / foretold if foretold > 0 else 1.0
+        damping *= min(max(0.1, 1 - (2 * gain - 1) ** 3), 2.0)
         sd = np.sqrt(np.diagonal(inverse_blocks(blocks, fit.prior + _TINY * (1 + diagonal)), axis1=1, axis2=2))
-        moves = np.abs(step / sd).max(axis=1)
+        moves = np.abs(step / sd).max()
         state, expected = trial, trial.sum + fit.background.curve(trial_coefficients)
         history.append(trial_cost)
-        loose = moves.max() > 1.0
-        if moves.max() < enough:
+        loose = moves > 1.0
+        if moves < enough or (not loose and foretold < (5 * enough) ** 2):
             break
     precision = fit.precision(expected)
     fit.background.weigh(precision)
     residual, coefficients = fit.residual(state.sum, precision)
     return Solution(
         state, precision, residual, coefficients, blocks_of(fit, state, precision),
-        fit.cost(state.parameters, residual, precision), number, products, moves, history,
+        fit.cost(state.parameters, residual, precision), number, products, step, history,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosaxs_plugins.fibres import joint_kernels as kernels
-from tomosaxs_plugins.fibres.binned import plan
+from tomosaxs_plugins.fibres.binned import Plan, plan
 from tomosaxs_plugins.fibres.joint_sights import Sights, Workers
 from tomosaxs_plugins.fibres.problem import Bins, Floats
 
@@ -56,6 +56,8 @@ class Streaks:
         Rows of azimuth where a streak stays below this share of its peak are left out.
     crew : Workers
         Threads.
+    of_bins : Plan, optional
+        What `binned.plan` makes of the bins, where it is a part of them.
     """
 
     def __init__(
@@ -68,14 +70,15 @@ class Streaks:
         folded: bool,
         least: float,
         crew: Workers,
+        of_bins: Plan | None = None,
     ) -> None:
         self.sights, self.crew, self.terms = sights, crew, terms
-        self.n_paths, self.n_chi, self.n_q = len(sights.offsets) - 1, len(bins.chi_deg), len(bins.q)
+        points, weights, bands, cosines, sines, shares = plan(bins) if of_bins is None else of_bins
+        self.n_paths, self.n_chi, self.n_q = len(sights.offsets) - 1, len(bins.chi_deg), len(bands)
         axis, turns = directions(parameters, sights, rotation_deg)
         shape = shapes(parameters)
         count = len(sights.fibre)
         lit = np.zeros((count, self.n_chi), np.bool_)
-        points, weights, bands, cosines, sines, shares = plan(bins)
         if folded:
             cosines, sines = np.concatenate([cosines, -cosines], axis=1), np.concatenate([sines, -sines], axis=1)
             shares = np.tile(shares / 2, 2)
