@@ -49,14 +49,8 @@ class Factor:
         _solve(self.lower, self.dependent, out)
         return out
 
-    def half_solve(self, right: Floats) -> Floats:
-        """Return (n,) y of L y = `right`; the squares of y add up to right^T N^-1 right."""
-        out = np.array(right, dtype=np.float64)
-        _forward(self.lower, self.dependent, out)
-        return out
-
     def half_squares(self, rights: Floats, threads: int | None = None) -> Floats:
-        """Return (m,) sums of the squares of y of L y = right, for all `rights` (m, n)."""
+        """Return (m,) sums of the squares of y of L y = right, right^T N^-1 right, for all `rights` (m, n)."""
         count, starts = len(rights), range(0, len(rights), _TOGETHER)
         out = np.zeros(count)
 
