@@ -245,7 +245,8 @@ def fit(
             gain = (cost - new) / promised
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
             growth = 2.0
-            x[:] = trial
+            for a in range(x.size):
+                x[a] = trial[a]
             values, other_values = other_values, values
             slopes, other_slopes = other_slopes, slopes
             cost = normal_equations(data, weights, values, slopes, matrix, vector)

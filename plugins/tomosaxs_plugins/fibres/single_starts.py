@@ -105,7 +105,8 @@ def fit_from_starts(
     )  # fmt: skip
     matrix, factor, held = np.zeros((FREE, FREE)), np.zeros((FREE, FREE)), np.zeros(FREE, np.bool_)
     cost, count, ended, x = math.inf, 0, False, np.empty(FREE)
-    best[:] = start
+    for a in range(FREE):
+        best[a] = start[a]
     covariance[:] = math.nan
     for k in range(changes.shape[0]):
         for a in range(FREE):
@@ -116,7 +117,8 @@ def fit_from_starts(
         count += tried
         if new < cost:
             cost, ended = new, converged and not np.any(held)
-            best[:] = x
+            for a in range(FREE):
+                best[a] = x[a]
             covariance_of(matrix, held, factor, covariance)
         if ended and cost <= good:
             break

@@ -352,7 +352,8 @@ def share_cake_rows(
                 room = max(pieces, below.shape[0]), max(number + 1, below.shape[1])
                 below, parts = np.zeros(room), np.zeros(room, dtype=np.int64)
             if pieces == 1:
-                parts[0, :number] = shares[:number]
+                for k in range(number):
+                    parts[0, k] = shares[k]
             elif splitting == FULL:
                 _cut_pixel(
                     place, top, left, corners, beam, radial, azimuthal, edges, first, number, here, polygons, below
