@@ -96,7 +96,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _run(tmp_path_factory.mktemp("three") / "alone", chosen=THREE)
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.long), 3])
 def test_three_slices_give_the_same_bits_on_any_number_of_ranks(ranks: int, three: Path) -> None:
     if MPIRUN is None or find_spec("mpi4py") is None:
         pytest.skip("no mpirun beside this Python, or no mpi4py: pip install 'tomosaxs[mpi]'")
