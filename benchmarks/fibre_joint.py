@@ -1,7 +1,8 @@
 """Joint fit of fibres: time, memory and accuracy on simulated slices, against the truth and its own uncertainties.
 
-    python benchmarks/fibre_joint.py                 8 x 8, shell and filled 40 x 40, scaling
+    python benchmarks/fibre_joint.py                 8 x 8, shell and filled 40 x 40
     python benchmarks/fibre_joint.py --case accuracy ten noise realisations of the case with all systematic errors
+    python benchmarks/fibre_joint.py --case iteration one iteration, from 64 to 6400 fibres
 
 Prints processor and wall time of the fit alone (data are simulated before; one small fit has compiled everything).
 """
@@ -15,9 +16,11 @@ import time
 import numpy as np
 
 from tomosaxs_plugins.fibres.joint import solve_joint
+from tomosaxs_plugins.fibres.joint_fit import Fit, blocks_of
 from tomosaxs_plugins.fibres.joint_options import JointOptions
+from tomosaxs_plugins.fibres.joint_sights import workers
 from tomosaxs_plugins.fibres.lattice import beam_paths_of, lattice
-from tomosaxs_plugins.fibres.problem import FibreTable
+from tomosaxs_plugins.fibres.problem import FibreTable, Library
 from tomosaxs_plugins.fibres.simulate_library import Background, simulate_library, standard_bins
 
 NAMES = ("q0", "wa", "wmu", "delta", "amplitude")
@@ -64,10 +67,37 @@ def run(n: int, shell: bool, peak: float, seed: int, systematic: bool, threads: 
     return {"error": error[good], "z": z[good], "spread": spread[good], "flagged": np.array([(~good).sum()])}
 
 
+def one_iteration(n: int, threads: int | None, products: int = 20) -> None:
+    """Print the time of what every iteration does, for an n x n lattice: streaks, curvature and products."""
+    sample = lattice(n, seed=3)
+    paths = beam_paths_of(sample, ANGLES)
+    pairs = int((np.diff(paths.offsets) ** 2).sum())
+    shape = (len(paths.path_rotation), 36, 36)
+    library = Library(np.ones(shape), np.ones(shape), np.ones(shape, dtype=np.bool_))
+    options = JointOptions(background="none", refine_angles=False)
+    with workers(threads) as crew:
+        fit = Fit(library, paths, standard_bins(), sample.fibres, options, crew)
+        for _ in range(2):
+            wall, processor = time.perf_counter(), time.process_time()
+            state = fit.state(fit.start)
+            blocks_of(fit, state, fit.given)
+            for _ in range(products):
+                state.streaks.backward(state.streaks.forward(fit.start[:, :5]) * fit.given)
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    print(
+        f"{n * n:6d} fibres {pairs:9d} pairs {len(paths.fibre):7d} entries: wall {wall:6.2f} s, "
+        f"{processor / pairs * 1e6:6.2f} us a pair, {processor / len(paths.fibre) * 1e6:6.0f} us an entry, "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB so far",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Run the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=("all", "8x8", "shell", "filled", "accuracy", "scaling"), default="all")
+    parser.add_argument(
+        "--case", choices=("all", "8x8", "shell", "filled", "accuracy", "scaling", "iteration"), default="all"
+    )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=None)
     given = parser.parse_args()
@@ -84,6 +114,9 @@ def main() -> None:
         elif case == "scaling":
             for n in (8, 16, 40, 80):
                 run(n, False, 1e4, 1, False, given.threads)
+        elif case == "iteration":
+            for n in (8, 16, 40, 80):
+                one_iteration(n, given.threads)
         else:
             each = [run(8, False, 1e3, 1 + k, True, given.threads) for k in range(given.seeds)]
             z, error = (np.concatenate([one[key] for one in each]) for key in ("z", "error"))

@@ -17,6 +17,8 @@ class Part(Fit):
     """A few fibres of a fit, with the beam paths that see them; all others and the backgrounds held."""
 
     chosen_paths: Integers
+    left: Floats
+    """Residual (n_paths, n_chi, n_q) where the fibres are now."""
 
     def forward_of(self, parameters: Floats) -> Floats:
         """Return (n_paths, n_chi, n_q) the intensity of the fibres."""
@@ -63,5 +65,6 @@ def subset(fit: Fit, solution: Solution, members: Integers, least_weight: float 
     part.options = replace(fit.options, weights="given")
     part.background = Background(np.empty((0, len(fit.bins.q))))
     part.start = fit.start[members]
-    part.data = solution.residual[paths] + part.forward_of(solution.state.parameters[members])
+    part.left = solution.residual[paths]
+    part.data = part.left + part.forward_of(solution.state.parameters[members])
     return part

@@ -107,15 +107,12 @@ def _one(fit: Fit, solution: Solution, spread: Floats, given: Start, free: int, 
             moved = _moved(fit, here, end, np.maximum(spread[members], slack))
             if ended or not moved.any():
                 break
-        state = part.state(here, terms=1)
     else:
         part = subset(fit, solution, members)
         found = solve(part, end, sum(ROUNDS), 0.3)
         end, cost = found.state.parameters, found.cost
         moved = _moved(fit, here, end, spread[members])
-        state = part.state(here, terms=1)
-    residual = part.data - state.sum
-    return Trial(members, end, part.cost(here, residual, part.given) - cost, moved)
+    return Trial(members, end, part.cost(here, part.left, part.given) - cost, moved)
 
 
 def _moved(fit: Fit, here: Floats, end: Floats, spread: Floats) -> NDArray[np.bool_]:

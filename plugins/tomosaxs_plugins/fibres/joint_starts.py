@@ -20,6 +20,8 @@ FAR = 2.5
 """Standard deviations beyond which a fibre went far: of its direction as given, of its shape among all fibres."""
 TURNED = 20.0
 """Increase of chi squared by exchanged directions up to which they are tried."""
+MOST_PAIRS = 2
+"""Pairs that are tried, for every fibre of the slice: more overlap where a slice is filled."""
 APART = 3.0
 """Difference of two shapes from which on a pair is tried, in its standard deviations, all others held."""
 
@@ -77,7 +79,7 @@ def starts(fit: Fit, solution: Solution, shared: Floats, changed: NDArray[np.boo
     apart = np.abs(shape[first] - shape[second]) > APART * np.hypot(spread[first], spread[second])
     keep = apart.any(axis=1) & (changed[first] | changed[second])
     first, second = first[keep], second[keep]
-    order = np.argsort(-shared[first, second], kind="stable")
+    order = np.argsort(-shared[first, second], kind="stable")[: MOST_PAIRS * len(here)]
     pairs = np.stack([first[order], second[order]], axis=1)
     out = []
     for pair in pairs:

@@ -41,6 +41,7 @@ def cropped(part: Part, parameters: Floats) -> Part:
     part.usable, part.gain = part.usable[:, :, first:stop], part.gain[:, :, first:stop]
     part.given = np.ascontiguousarray(part.given[:, :, first:stop])
     part.data = np.ascontiguousarray(part.data[:, :, first:stop])
+    part.left = part.left[:, :, first:stop]
     return part
 
 
@@ -56,7 +57,7 @@ def _place(part: Part, parameters: Floats) -> _Place:
     state = part.state(parameters)
     residual = part.data - state.sum
     off = (parameters - part.start)[:, : part.terms]
-    cost = float(np.vdot(residual, residual * part.given)) + float((off * off * part.prior).sum())
+    cost = float((residual * residual * part.given).sum()) + float((off * off * part.prior).sum())
     return _Place(parameters, state.streaks, residual, cost)
 
 
