@@ -11,7 +11,7 @@ from tomosaxs_plugins.fibres.joint_checks import leave_one_angle_out, reduced_ch
 from tomosaxs_plugins.fibres.joint_coarse import coarse_start
 from tomosaxs_plugins.fibres.joint_covariance import covariance_of
 from tomosaxs_plugins.fibres.joint_fit import Fit
-from tomosaxs_plugins.fibres.joint_groups import inseparable, mean_of_groups, merged
+from tomosaxs_plugins.fibres.joint_groups import inseparable, joined, merged
 from tomosaxs_plugins.fibres.joint_options import JointOptions
 from tomosaxs_plugins.fibres.joint_profile import bent
 from tomosaxs_plugins.fibres.joint_report import outcome_of
@@ -77,7 +77,7 @@ def _solve(
     leader = inseparable(covariance, solution.state.parameters, fit.sights.paths_of_fibres())
     if np.any(leader != np.arange(len(leader))):
         fit = Fit(library, merged(paths, leader), bins, start, options, crew)
-        solution, elsewhere = fitted(fit, mean_of_groups(solution.state.parameters, leader))
+        solution, elsewhere = fitted(fit, joined(solution.state.parameters, leader))
         covariance = covariance_of(fit, solution)
     details: dict[str, Any] = {"covariance": covariance.blocks, "products": solution.products}
     details["basis"] = fit.background.basis

@@ -62,9 +62,9 @@ def merged(paths: BeamPaths, leader: Integers) -> BeamPaths:
     return replace(paths, offsets=offsets, fibre=(key % fibres).astype(np.intp), weight=weight)
 
 
-def mean_of_groups(parameters: Floats, leader: Integers) -> Floats:
-    """Return parameters in which the first of every group has the mean of the group, to start from."""
+def joined(parameters: Floats, leader: Integers) -> Floats:
+    """Return parameters in which the first of every group has the mean height of the group, to start from."""
     out = parameters.copy()
     for first in np.unique(leader[leader != np.arange(len(leader))]):
-        out[first] = parameters[leader == first].mean(axis=0)
+        out[first, 0] = parameters[leader == first, 0].mean()
     return np.asarray(out)

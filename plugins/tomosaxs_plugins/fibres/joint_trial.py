@@ -29,7 +29,7 @@ def cropped(part: Part, parameters: Floats) -> Part:
     """
     whole: Plan = plan(part.bins)
     points, weights, bands, *rest = whole
-    reach = REACH * float(np.exp(np.median(parameters[:, WA]))) + 2 * part.bins.smearing
+    reach = REACH * float(np.exp(np.median(parameters[:, WA]))) + 2 * part.bins.smearing + part.bins.q_width
     low, high = parameters[:, Q0].min() - reach, parameters[:, Q0].max() + reach
     chosen = np.flatnonzero((part.bins.q > low) & (part.bins.q < high))
     first, stop = int(chosen[0]), int(chosen[-1]) + 1

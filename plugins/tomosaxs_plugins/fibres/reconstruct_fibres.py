@@ -75,7 +75,8 @@ def _memory(
     unknowns = min(fibres * terms, 8200)
     streaks = _LIT * rotations * fibres * bins * (2 * terms + 1) * 4
     block = slices * paths * bins * dataset.dtype.itemsize * 2
-    return float(block + paths * bins * 8 * 14 + streaks + 2.2 * unknowns**2 * 8 + (32 << 20))
+    overlaps = 3 * fibres**2 * 8
+    return float(block + paths * bins * 8 * 14 + streaks + overlaps + 2.2 * unknowns**2 * 8 + (32 << 20))
 
 
 def _cost(slices: int, dataset: Dataset, *, beam_paths: Path | None = None, **_: Any) -> float:
