@@ -72,6 +72,27 @@ def test_a_bin_beside_a_mask_is_not_used(data: SimulatedLibrary) -> None:
     assert found.usable[0, 6, near].all()
 
 
+def test_a_window_too_narrow_for_a_blur_is_begun_without(data: SimulatedLibrary) -> None:
+    near = slice(15, 21)  # six bins about q0
+    bins = replace(data.bins, q=data.bins.q[near])
+    library = replace(
+        data.library, **{name: getattr(data.library, name)[..., near] for name in ("values", "sigma", "usable")}
+    )
+    assert not blurred(library, bins, 0.005)[0].usable.any()
+    start = replace(data.truth, q0=np.full(16, 0.28218), wa=np.full(16, 0.002), wmu=np.full(16, 0.2))
+    begun = coarse_start(library, data.paths, bins, start, PLAIN, Workers(None, 1))
+    assert np.abs(begun[:, Q0] / data.truth.q0 - 1).max() < 2e-3
+
+
+def test_a_step_that_was_not_taken_is_not_told_as_the_last(data: SimulatedLibrary, monkeypatch) -> None:
+    """Else a fit that goes nowhere would seem to have converged: its steps get shorter and shorter."""
+    fit = Fit(data.library, data.paths, data.bins, data.truth, PLAIN, Workers(None, 1))
+    worse = fit.start.copy()
+    worse[:, Q0] += 0.01
+    monkeypatch.setattr(fit, "clip", lambda old, step: worse)
+    assert np.all(np.isinf(solve(fit, fit.start).step))
+
+
 def test_overlaps_are_cosines_of_streaks(fit: Fit) -> None:
     """Against streaks written out one by one."""
     state, precision = fit.state(fit.start, terms=1), fit.precision(fit.data)

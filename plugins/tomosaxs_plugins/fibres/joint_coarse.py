@@ -78,14 +78,16 @@ def coarse_start(
     whole = int(library.usable.sum()) // len(bins.q)
     for blur in BLURS:
         data, wider = blurred(library, bins, blur * float(np.median(start.wa)), options.weights != "given")
-        if data.usable.sum() < 0.3 * whole * len(wider.q):
-            continue  # the window in q is too narrow for it
-        fit = Fit(data, paths, wider, start, options, crew)
-        held = np.array([np.inf, HELD[0] * float(np.median(fit.start[:, Q0])), *HELD[1:]]) ** -2.0
-        fit.prior = fit.prior.copy()
-        fit.prior[: len(held)] = np.maximum(fit.prior[: len(held)], held)
-        solution = solve(fit, first_heights(fit) if parameters is None else parameters, ROUNDS, ENOUGH)
-        parameters = solution.state.parameters
-    if parameters is None:
-        parameters = first_heights(Fit(library, paths, bins, start, options, crew))
+        if data.usable.sum() >= 0.3 * whole * len(wider.q):
+            parameters = _held(Fit(data, paths, wider, start, options, crew), parameters)
+    if parameters is None:  # the window in q is too narrow for a blur
+        parameters = _held(Fit(library, paths, bins, start, options, crew), None)
     return parameters
+
+
+def _held(fit: Fit, parameters: Floats | None) -> Floats:
+    """Return parameters after some iterations with shapes held near the start."""
+    held = np.array([np.inf, HELD[0] * float(np.median(fit.start[:, Q0])), *HELD[1:]]) ** -2.0
+    fit.prior = fit.prior.copy()
+    fit.prior[: len(held)] = np.maximum(fit.prior[: len(held)], held)
+    return solve(fit, first_heights(fit) if parameters is None else parameters, ROUNDS, ENOUGH).state.parameters

@@ -35,7 +35,7 @@ class Solution:
     iterations, products : int
         Iterations, and products with the normal matrix in them.
     step : (n_fibres, n_terms) float array
-        The last step in the unknowns (the height relative to `Fit.scale`).
+        The last step taken in the unknowns (the height relative to `Fit.scale`).
     history : list of float
         Cost after every iteration, in the weights of that time.
     """
@@ -101,7 +101,7 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float |
     state = fit.state(parameters)
     expected = state.sum
     precision, damping, products, loose = fit.precision(expected), 1e-2, 0, True
-    step = np.full((len(parameters), fit.terms), np.inf)
+    last = np.full((len(parameters), fit.terms), np.inf)
     history: list[float] = []
     for number in range(1, (most or fit.options.max_iterations) + 1):
         for _ in range(2 if number == 1 else 1):  # the first weights do not know the background yet
@@ -135,6 +135,7 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float |
         damping *= min(max(0.1, 1 - (2 * gain - 1) ** 3), 2.0)
         sd = np.sqrt(np.diagonal(inverse_blocks(blocks, fit.prior + _TINY * (1 + diagonal)), axis1=1, axis2=2))
         moves = np.abs(step / sd).max()
+        last = step
         state, expected = trial, trial.sum + fit.background.curve(trial_coefficients)
         history.append(trial_cost)
         loose = moves > 1.0
@@ -145,5 +146,5 @@ def solve(fit: Fit, parameters: Floats, most: int | None = None, enough: float |
     residual, coefficients = fit.residual(state.sum, precision)
     return Solution(
         state, precision, residual, coefficients, blocks_of(fit, state, precision),
-        fit.cost(state.parameters, residual, precision), number, products, step, history,
+        fit.cost(state.parameters, residual, precision), number, products, last, history,
     )  # fmt: skip
