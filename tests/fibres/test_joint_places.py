@@ -73,15 +73,16 @@ def test_a_bin_beside_a_mask_is_not_used(data: SimulatedLibrary) -> None:
 
 
 def test_a_window_too_narrow_for_a_blur_is_begun_without(data: SimulatedLibrary) -> None:
-    near = slice(15, 21)  # six bins about q0
+    near = slice(15, 20)  # five bins about q0
     bins = replace(data.bins, q=data.bins.q[near])
     library = replace(
         data.library, **{name: getattr(data.library, name)[..., near] for name in ("values", "sigma", "usable")}
     )
-    assert not blurred(library, bins, 0.005)[0].usable.any()
+    assert all(blurred(library, bins, sd)[0].usable.mean() < 0.3 for sd in (0.005, 0.0025))
     start = replace(data.truth, q0=np.full(16, 0.28218), wa=np.full(16, 0.002), wmu=np.full(16, 0.2))
     begun = coarse_start(library, data.paths, bins, start, PLAIN, Workers(None, 1))
-    assert np.abs(begun[:, Q0] / data.truth.q0 - 1).max() < 2e-3
+    truth = np.clip(data.truth.q0, bins.q[0], bins.q[-1])  # one lies beyond, and ends at the last bin
+    assert np.abs(begun[:, Q0] / truth - 1).max() < 1e-3
 
 
 def test_a_step_that_was_not_taken_is_not_told_as_the_last(data: SimulatedLibrary, monkeypatch) -> None:
